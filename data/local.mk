@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers data/nexusd.tmpfiles
+dist_doc_DATA = data/nexusd.conf.example
+CLEANFILES += data/nexusd.service
+
+data/nexusd.service: data/nexusd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) data && \
+	$(SED) 's|@sbindir[@]|$(sbindir)|g' '$(srcdir)/data/nexusd.service.in' >$@.tmp && mv $@.tmp $@
+
+if WITH_UNITS
+nodist_systemdsystemunit_DATA = data/nexusd.service
+dist_systemdsystemunit_DATA = data/nexusd.socket
+endif
+
+# The names in those folders are not the ones in the tree.
+install-data-hook:
+	$(MKDIR_P) '$(DESTDIR)$(prefix)/lib/sysusers.d' '$(DESTDIR)$(prefix)/lib/tmpfiles.d'
+	$(INSTALL_DATA) '$(srcdir)/data/nexusd.sysusers' '$(DESTDIR)$(prefix)/lib/sysusers.d/nexusd.conf'
+	$(INSTALL_DATA) '$(srcdir)/data/nexusd.tmpfiles' '$(DESTDIR)$(prefix)/lib/tmpfiles.d/nexusd.conf'
+
+uninstall-hook:
+	rm -f '$(DESTDIR)$(prefix)/lib/sysusers.d/nexusd.conf' \
+		'$(DESTDIR)$(prefix)/lib/tmpfiles.d/nexusd.conf'

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/api_state.h"
+#include "api/record.h"
+#include "api/relay.h"
+#include "api/request.h"
+#include "api/router.h"
+
+struct api *api_new(const struct api_inputs *inputs)
+{
+	struct api *api = calloc(1, sizeof(*api));
+
+	if (!api)
+		return NULL;
+	api->in = *inputs;
+	hash_random_init(&api->random, hash_seed_new());
+	record_init(&api->series, inputs->registry);
+	return api;
+}
+
+static void table_use_free(struct table_use *use)
+{
+	route_table_unref(use->table);
+	free(use);
+}
+
+struct api *api_free(struct api *api)
+{
+	if (!api)
+		return NULL;
+	if (api->use) {
+		assert(api->use->n_requests == 0);
+		table_use_free(api->use);
+	}
+	free(api);
+	return NULL;
+}
+
+int api_set_route_table(struct api *api, struct route_table *table)
+{
+	struct table_use *use = calloc(1, sizeof(*use)), *before = api->use;
+
+	if (!use) {
+		route_table_unref(table);
+		return -ENOMEM;
+	}
+	use->table = table;
+	api->use = use;
+	if (!before)
+		return 0;
+	before->retired = true;
+	if (before->n_requests == 0)
+		table_use_free(before);
+	return 0;
+}
+
+struct table_use *api_table_take(struct api *api)
+{
+	api->use->n_requests++;
+	return api->use;
+}
+
+void api_table_drop(struct table_use *use)
+{
+	if (--use->n_requests == 0 && use->retired)
+		table_use_free(use);
+}
+
+/* What the head of a request for a model must say before its body is read. */
+static bool refuse_model_head(struct request *request)
+{
+	struct str type = exchange_header(request->exchange, "Content-Type");
+	struct str coding = exchange_header(request->exchange, "Content-Encoding");
+	struct str media = str_trim(str_split(&type, ';'));
+
+	if (coding.n && !str_eq_nocase(coding, STR_LITERAL("identity"))) {
+		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+				"A compressed request body is not taken; send it without "
+				"Content-Encoding.",
+				NULL, NULL);
+		return true;
+	}
+	if (media.n == 0 || str_eq_nocase(media, STR_LITERAL("application/json")) ||
+	    (media.n > 5 &&
+	     str_eq_nocase((struct str){media.p + media.n - 5, 5}, STR_LITERAL("+json"))))
+		return false;
+	request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
+	return true;
+}
+
+static void begin(struct exchange *exchange, enum problem refusal)
+{
+	struct api *api = exchange_context(exchange);
+	struct request *request = request_new(api, exchange);
+	enum problem problem;
+
+	if (!request) {
+		exchange_abort(exchange);
+		return;
+	}
+	problem = router_match(request);
+	if (refusal != N_PROBLEMS)
+		request_problem(request, refusal, NULL, NULL, NULL);
+	else if (problem != N_PROBLEMS)
+		request_problem(request, problem, NULL, NULL, NULL);
+	else if (request->route->flags & ROUTE_MODEL)
+		refuse_model_head(request);
+}
+
+static void handle(struct exchange *exchange)
+{
+	struct request *request = exchange->user;
+
+	request->route->handler(request);
+}
+
+static void drained(struct exchange *exchange)
+{
+	struct request *request = exchange->user;
+
+	if (request->relay)
+		relay_drained(request->relay);
+}
+
+static void gone(struct exchange *exchange)
+{
+	struct request *request = exchange->user;
+
+	request->waiter = waiter_abandon(request->waiter);
+	if (request->relay)
+		relay_stop(request->relay);
+}
+
+static void overdue(struct exchange *exchange)
+{
+	struct request *request = exchange->user;
+
+	request->waiter = waiter_abandon(request->waiter);
+	if (request->relay)
+		relay_stop(request->relay);
+	if (!exchange->replied)
+		request_problem(request, PROBLEM_SHUTTING_DOWN, NULL, NULL, NULL);
+	else if (exchange->streaming && !exchange->finished)
+		relay_break(request->relay, PROBLEM_UPSTREAM_TRUNCATED);
+}
+
+static void end(struct exchange *exchange, bool delivered)
+{
+	/* NULL when there was no memory for it. */
+	if (exchange->user)
+		request_end(exchange->user, delivered);
+}
+
+static void refused(void *context, enum problem problem)
+{
+	record_refusal(context, problem);
+}
+
+static void connections(void *context, int delta)
+{
+	struct api *api = context;
+
+	slab_gauge_add(api->in.slab, api->series.connections, delta);
+}
+
+const struct http_ops api_ops = {
+	.begin = begin,
+	.request = handle,
+	.drained = drained,
+	.gone = gone,
+	.overdue = overdue,
+	.end = end,
+	.refused = refused,
+	.connections = connections,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP interface of one worker: it owns what requests need (the route table in force, the
+ * metric series it feeds) and implements http_ops. Worker-local; made and driven by daemon/worker.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/hash.h"
+#include "http/server.h"
+#include "loop/mailbox.h"
+#include "metrics/registry.h"
+#include "route/route_table.h"
+#include "upstream/client.h"
+
+struct api;
+struct request;
+
+/* What all workers share and the main thread writes. */
+struct lifecycle {
+	_Atomic bool ready, draining;
+	uint64_t started_ns; /* clock_monotonic_ns() at the start */
+};
+
+/*
+ * One link of the chain that a request for a model passes before it is routed: access control,
+ * limits, a cache. None is built in yet; daemon_run()'s caller may give some.
+ */
+enum step_verdict {
+	STEP_NEXT,    /* nothing against it */
+	STEP_REPLIED, /* the step has replied */
+	STEP_WAIT,    /* request_wait() was called; the step runs again once woken */
+};
+
+struct step {
+	const char *name;
+	enum step_verdict (*run)(struct request *request, void *context);
+	void *context;
+};
+
+struct api_inputs {
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct client *client;
+	struct registry *registry;
+	struct slab *slab;
+	const struct lifecycle *lifecycle;
+	const struct step *steps; /* outlive the api */
+	size_t n_steps;
+};
+
+struct api *api_new(const struct api_inputs *inputs) MUST_CHECK;
+/* No request may be left. Accepts NULL, returns NULL. */
+struct api *api_free(struct api *api);
+/* Requests that begin from now on use `table`, whose reference is taken over. Those under way keep
+ * theirs. -ENOMEM leaves the old one in force and drops the reference. */
+int api_set_route_table(struct api *api, struct route_table *table) MUST_CHECK;
+extern const struct http_ops api_ops; /* with a struct api as context */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /metrics and /v1/stats. */
+#include "api/api_state.h"
+#include "api/request.h"
+#include "api/stats_json.h"
+#include "base/clock.h"
+#include "base/version.h"
+#include "export/negotiate.h"
+#include "export/openmetrics.h"
+
+/* Far above what the series budget allows. */
+#define RENDERING_MAX_BYTES (256u << 20)
+
+void api_metrics(struct request *request)
+{
+	enum exposition format =
+		negotiate_exposition(exchange_header(request->exchange, "Accept"));
+	struct buf body;
+	int r;
+
+	buf_init(&body, RENDERING_MAX_BYTES);
+	r = openmetrics_render(request->api->in.registry, format, &body);
+	request_uncached_document(request, openmetrics_content_type(format), &body, r);
+}
+
+void api_stats(struct request *request)
+{
+	const struct stats_json_inputs inputs = {
+		.version = version_text,
+		.uptime_seconds =
+			(clock_monotonic_ns() - request->api->in.lifecycle->started_ns) / NS_PER_SEC,
+		.table = request->table,
+	};
+	struct buf body;
+	int r;
+
+	buf_init(&body, RENDERING_MAX_BYTES);
+	r = stats_json_write(request->api->in.registry, &inputs, &body);
+	request_uncached_document(request, "application/json", &body, r);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of struct api, for api/ only. */
+#pragma once
+
+#include "api/api.h"
+#include "api/record.h"
+#include "api/request.h"
+
+struct api {
+	struct api_inputs in;
+	struct table_use *use; /* the route table in force; set before the first request */
+	struct hash_random random;
+	struct record_series series;
+};
+
+/* A request's hold on the route table in force; given back with api_table_drop(). */
+struct table_use *api_table_take(struct api *api);
+void api_table_drop(struct table_use *use);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chain a request for a model passes: its body is read, the steps judge it, it is relayed. */
+#include "api/api_state.h"
+#include "api/relay.h"
+#include "api/request.h"
+
+static void chain_run(struct request *request)
+{
+	const struct api_inputs *in = &request->api->in;
+
+	while (request->next_step < in->n_steps) {
+		const struct step *step = &in->steps[request->next_step];
+
+		switch (step->run(request, step->context)) {
+		case STEP_NEXT:
+			request->next_step++;
+			break;
+		case STEP_REPLIED:
+		case STEP_WAIT:
+			return;
+		}
+	}
+	relay_start(request);
+}
+
+static void woken(void *context)
+{
+	struct request *request = context;
+
+	request->waiter = NULL;
+	chain_run(request);
+}
+
+struct waiter *request_wait(struct request *request)
+{
+	request->waiter = waiter_new(request->api->in.mailbox, woken, request);
+	return request->waiter;
+}
+
+void chain_start(struct request *request)
+{
+	struct model_request_error error;
+
+	if (model_request_parse(&request->wanted, buf_str(&request->exchange->body), &error) < 0)
+		request_problem(request, error.problem, error.message, error.param, NULL);
+	else
+		chain_run(request);
+}

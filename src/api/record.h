@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one place where requests and attempts are counted: each exactly once, when it ends.
+ * Internal to api/.
+ */
+#pragma once
+
+#include "api/api.h"
+#include "api/request.h"
+#include "base/outcome.h"
+#include "base/problem.h"
+#include "route/attempts.h"
+
+#define METHODS(X) X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(OPTIONS) X(PATCH)
+
+enum record_method {
+#define X(name) RECORD_METHOD_##name,
+	METHODS(X)
+#undef X
+		RECORD_METHOD_OTHER,
+	N_RECORD_METHODS
+};
+
+/* When a client left, as nexus_client_disconnects_total names it. */
+enum disconnect_stage {
+	DISCONNECT_RECEIVING,
+	DISCONNECT_WAITING,
+	DISCONNECT_STREAMING,
+	N_DISCONNECT_STAGES
+};
+
+/* Series resolved before the first request. */
+struct record_series {
+	const struct series *active_requests, *connections, *streams;
+	const struct series *disconnects[N_DISCONNECT_STAGES];
+	const struct series *exclusions[N_EXCLUSIONS];
+	/* by route (the last: none matched) and method; on first use */
+	struct {
+		const struct series *duration, *status_200;
+	} gateway[N_ROUTES + 1][N_RECORD_METHODS];
+};
+
+/* What a backend said an answer cost; `seen` when it said anything. */
+struct usage {
+	bool seen;
+	uint64_t prompt_tokens, completion_tokens;
+};
+
+void record_init(struct record_series *series, struct registry *registry);
+void record_begin(struct request *request);
+void record_end(struct request *request, bool delivered);
+/* A connection was refused before there was a request. */
+void record_refusal(struct api *api, enum problem problem);
+void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome);
+/* An attempt after the first at a model; backend and outcome are those of the one before. */
+void record_retry(struct api *api, const char *backend, enum outcome outcome);
+void record_fallback(struct api *api, const char *from_model, const char *to_model);
+void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/api_state.h"
+#include "api/record.h"
+#include "api/relay.h"
+#include "api/router.h"
+#include "base/clock.h"
+#include "base/jsonx.h"
+
+/* UUIDv7 (RFC 9562 section 5.7): milliseconds, then random bits. */
+static void make_id(struct request *request)
+{
+	uint64_t msec = clock_realtime_msec();
+	uint64_t a = hash_random_next(&request->api->random);
+	uint64_t b = hash_random_next(&request->api->random);
+
+	snprintf(request->id, sizeof(request->id), "%08x-%04x-7%03x-%04x-%012llx",
+		 (unsigned)(msec >> 16), (unsigned)(msec & 0xffff), (unsigned)(a & 0xfff),
+		 (unsigned)(0x8000 | (b & 0x3fff)), (unsigned long long)(a >> 16));
+}
+
+static void take_id(struct request *request)
+{
+	struct str id = exchange_header(request->exchange, "X-Request-Id");
+
+	if (id.n < 1 || id.n > REQUEST_ID_MAX) {
+		make_id(request);
+		return;
+	}
+	for (size_t i = 0; i < id.n; i++) {
+		if (id.p[i] <= ' ' || id.p[i] >= 0x7f) {
+			make_id(request);
+			return;
+		}
+	}
+	memcpy(request->id, id.p, id.n);
+}
+
+struct request *request_new(struct api *api, struct exchange *exchange)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->api = api;
+	request->exchange = exchange;
+	request->use = api_table_take(api);
+	request->table = request->use->table;
+	request->error_type = ERROR_TYPE_NONE;
+	take_id(request);
+	exchange->user = request;
+	record_begin(request);
+	return request;
+}
+
+void request_end(struct request *request, bool delivered)
+{
+	waiter_abandon(request->waiter);
+	record_end(request, delivered);
+	request->relay = relay_free(request->relay);
+	api_table_drop(request->use);
+	free(request);
+}
+
+void request_common_headers(struct request *request)
+{
+	/* One that memory or the grammar refuses is left out: the answer matters more. */
+	(void)!exchange_add_header(request->exchange, "X-Request-Id", request->id);
+}
+
+static void send_document(struct request *request, unsigned status, const char *content_type,
+			  struct buf *body)
+{
+	struct exchange *exchange = request->exchange;
+	size_t length = 0;
+	char *text = buf_take(body, &length);
+
+	request->status = status;
+	if (exchange_reply_full(exchange, status, text, length) == 0) {
+		(void)!exchange_add_header(exchange, "Content-Type", content_type);
+		request_common_headers(request);
+	}
+}
+
+static void add_number_header(struct request *request, const char *name, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	(void)!exchange_add_header(request->exchange, name, text);
+}
+
+void request_problem(struct request *request, enum problem problem, const char *message,
+		     const char *param, const struct buf *context)
+{
+	const struct problem_row *row = problem_row(problem);
+	struct buf body;
+
+	buf_init(&body, 256u * 1024);
+	/* What does not fit is told without its context; without memory the close says it. */
+	if (problem_write(&body, problem, message, param, context) < 0) {
+		buf_clear(&body);
+		(void)!problem_write(&body, problem, NULL, NULL, NULL);
+	}
+	send_document(request, row->status, "application/json", &body);
+	buf_done(&body);
+	request->error_type = row->error_type;
+	if (row->flags & PROBLEM_FLAG_RETRY)
+		add_number_header(request, "Retry-After",
+				  request->relay ? relay_retry_after_seconds(request->relay) : 1);
+	if (row->flags & PROBLEM_FLAG_CLOSE)
+		exchange_close_after(request->exchange);
+	if (problem == PROBLEM_METHOD_NOT_ALLOWED)
+		(void)!exchange_add_header(request->exchange, "Allow",
+					   router_allowed(request->route));
+	if (request->relay)
+		relay_describe(request->relay);
+	exchange_send(request->exchange);
+}
+
+static void reply_document(struct request *request, unsigned status, const char *content_type,
+			   struct buf *body, int error, bool uncached)
+{
+	if (error < 0) {
+		buf_done(body);
+		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
+		return;
+	}
+	send_document(request, status, content_type, body);
+	buf_done(body);
+	if (uncached) {
+		(void)!exchange_add_header(request->exchange, "Cache-Control", "no-store");
+		(void)!exchange_add_header(request->exchange, "Vary", "Accept, Accept-Encoding");
+	}
+	exchange_send(request->exchange);
+}
+
+void request_document(struct request *request, unsigned status, const char *content_type,
+		      struct buf *body, int error)
+{
+	reply_document(request, status, content_type, body, error, false);
+}
+
+void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
+			       int error)
+{
+	reply_document(request, 200, content_type, body, error, true);
+}

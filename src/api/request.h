@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request as the handlers see it: the exchange, the route, the route table it began with, and
+ * how it ended. Made in http_ops.begin, freed in http_ops.end. Internal to api/ and to steps.
+ */
+#pragma once
+
+#include "api/api.h"
+#include "api/model_request.h"
+#include "base/problem.h"
+#include "http/exchange.h"
+#include "loop/waiter.h"
+
+struct relay;
+struct request;
+
+enum route_flags { ROUTE_NONE = 0, ROUTE_MODEL = 1, ROUTE_REST = 2, ROUTE_SETTING = 4 };
+
+struct route {
+	const char *method, *path;
+	unsigned face; /* 0: any */
+	unsigned flags;
+	void (*handler)(struct request *request);
+};
+
+enum route_id {
+#define ROUTE(id, method, path, face, flags, handler, help) ROUTE_ID_##id,
+#include "api/routes.def"
+#undef ROUTE
+	N_ROUTES
+};
+
+/* A route table as one worker holds it: its requests are counted here, without an atomic. */
+struct table_use {
+	struct route_table *table; /* one reference for all of them */
+	size_t n_requests;
+	bool retired;
+};
+
+#define REQUEST_ID_MAX 64
+
+struct request {
+	struct api *api;
+	struct exchange *exchange;
+	const struct route *route; /* NULL when nothing matched */
+	struct str path;           /* of the target, without the query */
+	struct str query;
+	struct table_use *use;
+	const struct route_table *table; /* use->table */
+	char id[REQUEST_ID_MAX + 1];
+
+	/* how it ended; metrics and the log read them in request_end() */
+	unsigned status; /* the outcome, not always the code sent; 0 undecided */
+	enum error_type error_type;
+	struct bundle *bundle;       /* whose series count it; NULL (_unknown, none) */
+	const char *backend, *model; /* for errors_total and the log; NULL unknown */
+
+	struct model_request wanted; /* of a request for a model */
+	size_t next_step;
+	struct waiter *waiter;
+	struct relay *relay;
+};
+
+/* Makes the request the exchange's user; NULL for no memory. */
+struct request *request_new(struct api *api, struct exchange *exchange) MUST_CHECK;
+/* Counts and logs it, stops what runs for it and frees it. */
+void request_end(struct request *request, bool delivered);
+
+/* Replies with a row of problem.def. `message`, `param`, `context` as in problem_write(). */
+void request_problem(struct request *request, enum problem problem, const char *message,
+		     const char *param, const struct buf *context);
+/* Replies with a document; `body` is emptied. A failed `error` (of its writer) becomes a 503. */
+void request_document(struct request *request, unsigned status, const char *content_type,
+		      struct buf *body, int error);
+/* The same for what changes with every look: 200, and caches keep out of it. */
+void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
+			       int error);
+/* Headers every reply carries. */
+void request_common_headers(struct request *request);
+
+/* For a step that answers WAIT: the waiter whose waiter_wake() lets it run again. NULL for no
+ * memory. */
+struct waiter *request_wait(struct request *request) MUST_CHECK;
+
+/* chain.c: runs the steps and then the relay */
+void chain_start(struct request *request);
+
+/* Handlers of routes.def. */
+void api_models_list(struct request *request);
+void api_models_one(struct request *request);
+void api_metrics(struct request *request);
+void api_stats(struct request *request);
+void api_health(struct request *request);
+void api_livez(struct request *request);
+void api_readyz(struct request *request);

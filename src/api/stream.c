@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A backend's event stream: relayed frame by frame without changing a byte. Only the usage that
+ * nexusd itself asked for is swallowed, and only an honest end is passed on as an end.
+ */
+#include "api/api_state.h"
+#include "api/relay_state.h"
+#include "base/jsonscan.h"
+
+enum {
+	FRAME_ERROR,
+	FRAME_USAGE,
+	FRAME_PROMPT,
+	FRAME_COMPLETION,
+	FRAME_CHOICE,
+	FRAME_FINISH,
+	N_FRAME_PATHS
+};
+
+static const struct json_path frame_paths[N_FRAME_PATHS] = {
+	[FRAME_ERROR] = {{"error"}},
+	[FRAME_USAGE] = {{"usage"}},
+	[FRAME_PROMPT] = {{"usage", "prompt_tokens"}},
+	[FRAME_COMPLETION] = {{"usage", "completion_tokens"}},
+	[FRAME_CHOICE] = {{"choices", "[]"}},
+	[FRAME_FINISH] = {{"choices", "[]", "finish_reason"}},
+};
+
+/* What nexusd reads of a frame. */
+struct frame_facts {
+	bool error, usage, choice, finish;
+	struct usage tokens;
+};
+
+static void found(void *context, size_t path, struct json_value value)
+{
+	struct frame_facts *facts = context;
+	uint64_t tokens;
+
+	switch (path) {
+	case FRAME_ERROR:
+		facts->error = value.type != JSON_NULL;
+		break;
+	case FRAME_USAGE:
+		facts->usage = value.type == JSON_OBJECT;
+		break;
+	case FRAME_PROMPT:
+		if (json_number_u53(value, &tokens) == 0)
+			facts->tokens.prompt_tokens = tokens;
+		break;
+	case FRAME_COMPLETION:
+		if (json_number_u53(value, &tokens) == 0)
+			facts->tokens.completion_tokens = tokens;
+		break;
+	case FRAME_CHOICE:
+		facts->choice = true;
+		break;
+	case FRAME_FINISH:
+		facts->finish = value.type == JSON_STRING;
+		break;
+	}
+}
+
+static struct frame_facts read_frame(struct str data)
+{
+	struct frame_facts facts = {0};
+	struct jsonscan scan = {
+		.paths = frame_paths,
+		.n_paths = N_FRAME_PATHS,
+		.found = found,
+		.context = &facts,
+	};
+
+	/* Data that is no JSON is the client's business: it is relayed and tells us nothing. */
+	if (jsonscan_run(&scan, data) != JSON_OK)
+		return (struct frame_facts){0};
+	return facts;
+}
+
+void stream_begin(struct relay *relay)
+{
+	relay->phase = RELAY_STREAM;
+}
+
+static void commit(struct relay *relay)
+{
+	struct exchange *exchange = relay->request->exchange;
+
+	relay_commit(relay);
+	slab_gauge_add(relay->request->api->in.slab, relay->request->api->series.streams, 1);
+	if (exchange_reply_stream(exchange, relay->status, -1) == 0) {
+		answer_add_headers(relay);
+		(void)!exchange_add_header(exchange, "Cache-Control", "no-cache");
+		(void)!exchange_add_header(exchange, "X-Accel-Buffering", "no");
+	}
+	exchange_send(exchange);
+}
+
+static bool is_done(struct str data)
+{
+	return str_eq(str_trim(data), STR_LITERAL("[DONE]"));
+}
+
+/* Commits, notes what the frame says, and tells whether it goes to the client. */
+static bool take_frame(struct relay *relay, const struct sse_frame *frame)
+{
+	struct frame_facts facts = {0};
+
+	if (frame->data.p && !frame->oversize) {
+		if (is_done(frame->data))
+			relay->stream_done = true;
+		else
+			facts = read_frame(frame->data);
+	}
+	if (facts.error) {
+		relay->stream_failed = true;
+		if (!relay->committed && attempts_may_retry(&relay->attempts))
+			return false;
+	}
+	if (!relay->committed)
+		commit(relay);
+	relay->stream_finished |= facts.finish;
+	if (facts.usage) {
+		/* The last one seen counts, never a sum. */
+		relay->usage = facts.tokens;
+		relay->usage.seen = true;
+	}
+	return !(facts.usage && !facts.choice && relay->asks_usage);
+}
+
+static bool on_frame(void *context, const struct sse_frame *frame)
+{
+	struct relay *relay = context;
+
+	if (!take_frame(relay, frame))
+		return relay->committed; /* swallowed: go on; a failed attempt: stop */
+	relay->stream_stuck = exchange_write(relay->request->exchange, frame->raw) < 0;
+	return !relay->stream_stuck;
+}
+
+void stream_data(struct relay *relay, struct str data)
+{
+	bool out_of_memory = sse_feed(&relay->sse, data, on_frame, relay) < 0;
+
+	if (!out_of_memory && !relay->stream_stuck && (relay->committed || !relay->stream_failed)) {
+		attempt_pause_if_full(relay);
+		return;
+	}
+	relay->transfer = transfer_cancel(relay->transfer);
+	if (!relay->committed) {
+		attempt_failed(relay, out_of_memory ? OUTCOME_CANCELLED : OUTCOME_HTTP_5XX);
+		return;
+	}
+	attempt_ended(relay, OUTCOME_CANCELLED);
+	relay_break(relay, PROBLEM_OVERLOADED);
+}
+
+/* A last frame that its framing ended without a blank line. */
+static void take_rest(struct relay *relay)
+{
+	struct str rest = sse_rest(&relay->sse);
+	struct str line = rest;
+
+	if (!rest.n || !relay->committed)
+		return;
+	if (str_has_prefix(line, STR_LITERAL("data:")) &&
+	    is_done(str_trim((struct str){line.p + 5, line.n - 5})))
+		relay->stream_done = true;
+	if (exchange_write(relay->request->exchange, rest) < 0)
+		relay->stream_done = relay->stream_finished = false;
+}
+
+void stream_over(struct relay *relay, enum outcome outcome)
+{
+	if (outcome == OUTCOME_OK)
+		take_rest(relay);
+	if (!relay->committed) {
+		attempt_failed(relay, outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
+		return;
+	}
+	if (relay->stream_failed) {
+		/* It has told the client itself. */
+		attempt_ended(relay, OUTCOME_HTTP_5XX);
+		relay->request->status = problem_row(PROBLEM_BAD_GATEWAY)->status;
+		relay->request->error_type = ERROR_TYPE_BACKEND_ERROR;
+		exchange_finish(relay->request->exchange, outcome == OUTCOME_OK);
+	} else if (relay->stream_done || (outcome == OUTCOME_OK && relay->stream_finished)) {
+		attempt_ended(relay, OUTCOME_OK);
+		exchange_finish(relay->request->exchange, true);
+	} else {
+		attempt_ended(relay, outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
+		relay_break(relay, outcome == OUTCOME_TIMEOUT ? PROBLEM_UPSTREAM_STALLED
+							      : PROBLEM_UPSTREAM_TRUNCATED);
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A backend as all threads see it: its name and its live state as atomics. It survives reloads by
+ * name and is freed when neither the main thread nor any route table names it.
+ * Lists of models are the main thread's alone.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "config/config.h"
+
+enum backend_health { BACKEND_UNKNOWN, BACKEND_HEALTHY, BACKEND_UNHEALTHY };
+
+/* A model as its backend, or the configuration, describes it. */
+struct backend_model {
+	char *id;
+	uint64_t context_length; /* tokens, 0 unknown */
+	enum tristate vision, tools, json_mode;
+};
+
+struct backend {
+	char *name; /* immutable */
+	_Atomic int references;
+
+	_Atomic int health;        /* enum backend_health; the prober writes */
+	_Atomic int64_t pending;   /* requests in flight */
+	_Atomic uint64_t ema_usec; /* moving average of the time to the first byte, 0 none yet */
+	_Atomic uint64_t answered; /* requests that got a first byte: the prober feeds the average
+				      only while it stands still */
+	_Atomic bool rejects_usage_option; /* it refused stream_options once */
+	_Atomic bool suspect;              /* a request met a dead connection: probe early */
+
+	/* main thread only */
+	struct backend_model *models;
+	size_t n_models;
+	uint64_t models_generation; /* counts changes of the list */
+};
+
+struct backend *backend_new(struct str name) MUST_CHECK;
+struct backend *backend_ref(struct backend *backend);
+/* Any thread; accepts NULL, returns NULL. */
+struct backend *backend_unref(struct backend *backend);
+
+/* first sample sets, then (sample + 4 * old) / 5. Any thread. */
+void backend_observe_latency(struct backend *backend, uint64_t usec);
+static inline bool backend_is_healthy(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->health, memory_order_relaxed) == BACKEND_HEALTHY;
+}
+
+/* An optional backend counts (in gauges, /health, /v1/stats) only once it has answered a probe: until
+ * then its health is BACKEND_UNKNOWN. */
+bool backend_counts(const struct backend *backend, const struct backend_config *config);
+/* "healthy", "unhealthy", "unknown" */
+const char *backend_health_name(const struct backend *backend);
+
+/* Main thread: takes the array over (sorted by id here); tells whether it differs from the old one.
+ */
+bool backend_set_models(struct backend *backend, struct backend_model *models, size_t n_models);
+struct backend_model *backend_models_free(struct backend_model *models, size_t n_models);

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/jsonscan.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/hash.h"
+#include "base/jsonstring.h"
+
+enum {
+	NAME_SLOTS = 2 * JSONSCAN_MAX_NAMES, /* a power of two */
+};
+
+/* An open container, as deep as paths reach. */
+struct frame {
+	const char *start;
+	uint32_t complete; /* paths that end at this container */
+	uint32_t inside;   /* paths that may lead on into it */
+};
+
+struct scanner {
+	const char *p, *end; /* on an error p stands where it is */
+	const struct jsonscan *scan;
+	unsigned int depth; /* open containers */
+	bool is_first;      /* nothing stands in the innermost container yet */
+	struct frame frames[JSONSCAN_MAX_SEGMENTS + 1];
+	bool is_object[JSONSCAN_MAX_DEPTH];
+	unsigned int n_names;
+	struct hash_seed seed;
+	uint64_t names[NAME_SLOTS]; /* hashes of the top-level names; set up by the first one */
+};
+
+static const char *const error_texts[] = {
+	[JSON_OK] = "no error",
+	[JSON_SYNTAX] = "not JSON",
+	[JSON_TOO_DEEP] = "nested too deeply",
+	[JSON_BAD_UTF8] = "invalid UTF-8",
+	[JSON_BAD_ESCAPE] = "invalid escape sequence in a string",
+	[JSON_NUL_IN_NAME] = "U+0000 in a member name",
+	[JSON_DUPLICATE_NAME] = "duplicate member name",
+	[JSON_TRAILING_BYTES] = "bytes after the end of the document",
+	[JSON_TOO_MANY_NAMES] = "too many members",
+};
+
+const char *json_error_text(enum json_error error)
+{
+	return error_texts[error];
+}
+
+static bool at(const struct scanner *s, char c)
+{
+	return s->p < s->end && *s->p == c;
+}
+
+static void skip_blanks(struct scanner *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
+		s->p++;
+}
+
+static bool skip_digits(struct scanner *s)
+{
+	const char *start = s->p;
+
+	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+		s->p++;
+	return s->p > start;
+}
+
+static enum json_error scan_number(struct scanner *s)
+{
+	if (at(s, '-'))
+		s->p++;
+	if (at(s, '0'))
+		s->p++;
+	else if (!skip_digits(s))
+		return JSON_SYNTAX;
+	if (at(s, '.')) {
+		s->p++;
+		if (!skip_digits(s))
+			return JSON_SYNTAX;
+	}
+	if (at(s, 'e') || at(s, 'E')) {
+		s->p++;
+		if (at(s, '+') || at(s, '-'))
+			s->p++;
+		if (!skip_digits(s))
+			return JSON_SYNTAX;
+	}
+	return JSON_OK;
+}
+
+static enum json_error scan_literal(struct scanner *s, struct str literal)
+{
+	if (!str_has_prefix((struct str){s->p, (size_t)(s->end - s->p)}, literal))
+		return JSON_SYNTAX;
+	s->p += literal.n;
+	return JSON_OK;
+}
+
+/* Those of the paths `here`, which lead to the value at `depth`, that end there. */
+static uint32_t complete_paths(const struct scanner *s, uint32_t here, unsigned int depth)
+{
+	uint32_t complete = 0;
+
+	for (uint32_t left = here; left; left &= left - 1) {
+		int i = __builtin_ctz(left);
+
+		if (!s->scan->paths[i].segments[depth])
+			complete |= UINT32_C(1) << i;
+	}
+	return complete;
+}
+
+static void report(const struct scanner *s, uint32_t complete, enum json_value_type type,
+		   const char *start)
+{
+	struct json_value value = {type, {start, (size_t)(s->p - start)}};
+
+	for (; complete; complete &= complete - 1)
+		s->scan->found(s->scan->context, (size_t)__builtin_ctz(complete), value);
+}
+
+/* Those of the paths `inside` an array at `depth` that go on in its elements. */
+static uint32_t match_elements(const struct scanner *s, uint32_t inside, unsigned int depth)
+{
+	uint32_t matching = 0;
+
+	for (; inside; inside &= inside - 1) {
+		int i = __builtin_ctz(inside);
+
+		if (strcmp(s->scan->paths[i].segments[depth], "[]") == 0)
+			matching |= UINT32_C(1) << i;
+	}
+	return matching;
+}
+
+/* Those of the paths `inside` an object at `depth` that go on in the member `name`. */
+static uint32_t match_name(const struct scanner *s, uint32_t inside, unsigned int depth,
+			   struct str name)
+{
+	uint32_t matching = 0;
+
+	if (str_eq(name, STR_LITERAL("[]")))
+		return 0;
+	for (; inside; inside &= inside - 1) {
+		int i = __builtin_ctz(inside);
+		const char *segment = s->scan->paths[i].segments[depth];
+
+		/* A name holds no NUL, so equality over its length is within the segment. */
+		if (strncmp(segment, name.p, name.n) == 0 && segment[name.n] == '\0')
+			matching |= UINT32_C(1) << i;
+	}
+	return matching;
+}
+
+static enum json_error open_container(struct scanner *s, uint32_t here)
+{
+	unsigned int depth = s->depth;
+	bool is_object = *s->p == '{';
+
+	if (depth == JSONSCAN_MAX_DEPTH)
+		return JSON_TOO_DEEP;
+	if (depth < ARRAY_SIZE(s->frames)) {
+		uint32_t complete = here ? complete_paths(s, here, depth) : 0;
+		uint32_t inside = here & ~complete;
+
+		if (!is_object)
+			inside = match_elements(s, inside, depth);
+		s->frames[depth] = (struct frame){s->p, complete, inside};
+	}
+	s->is_object[depth] = is_object;
+	s->depth++;
+	s->is_first = true;
+	s->p++;
+	return JSON_OK;
+}
+
+static void close_container(struct scanner *s)
+{
+	unsigned int depth = --s->depth;
+
+	s->p++;
+	s->is_first = false;
+	if (depth < ARRAY_SIZE(s->frames))
+		report(s, s->frames[depth].complete, s->is_object[depth] ? JSON_OBJECT : JSON_ARRAY,
+		       s->frames[depth].start);
+}
+
+/* Paths that may lead on into the innermost container. */
+static uint32_t paths_inside(const struct scanner *s)
+{
+	unsigned int depth = s->depth - 1;
+
+	return depth < ARRAY_SIZE(s->frames) ? s->frames[depth].inside : 0;
+}
+
+/* `here` are the paths that lead to the value. A container is only opened. */
+static enum json_error scan_value(struct scanner *s, uint32_t here)
+{
+	enum json_value_type type = JSON_NUMBER;
+	enum json_error error;
+	struct jsonstring string;
+	const char *start;
+
+	skip_blanks(s);
+	start = s->p;
+	if (s->p == s->end)
+		return JSON_SYNTAX;
+	switch (*s->p) {
+	case '{':
+	case '[':
+		return open_container(s, here);
+	case '"':
+		type = JSON_STRING;
+		error = jsonstring_scan(&s->p, s->end, &string);
+		break;
+	case 'n':
+		type = JSON_NULL;
+		error = scan_literal(s, STR_LITERAL("null"));
+		break;
+	case 'f':
+		type = JSON_FALSE;
+		error = scan_literal(s, STR_LITERAL("false"));
+		break;
+	case 't':
+		type = JSON_TRUE;
+		error = scan_literal(s, STR_LITERAL("true"));
+		break;
+	default:
+		error = scan_number(s);
+	}
+	if (error == JSON_OK && here)
+		report(s, complete_paths(s, here, s->depth), type, start);
+	return error;
+}
+
+/* One hash over the blocks of a name, of which the first is already decoded. */
+static uint64_t hash_name(struct hash_seed seed, struct str first, struct str rest)
+{
+	uint64_t hash = hash_bytes(seed, first.p, first.n);
+	char block[JSONSTRING_BLOCK_BYTES];
+
+	while (rest.n) {
+		struct str next = jsonstring_take_block(&rest, block);
+
+		seed.k0 ^= hash;
+		hash = hash_bytes(seed, next.p, next.n);
+	}
+	return hash ? hash : 1; /* 0 marks an empty slot */
+}
+
+/* Two different names share a 64-bit hash under a secret seed once in 2^45 full documents. */
+static enum json_error add_name(struct scanner *s, struct str first, struct str rest)
+{
+	uint64_t hash;
+	size_t slot;
+
+	if (s->n_names == 0) {
+		memset(s->names, 0, sizeof(s->names));
+		s->seed = hash_seed_new();
+	}
+	hash = hash_name(s->seed, first, rest);
+	for (slot = hash % NAME_SLOTS; s->names[slot]; slot = (slot + 1) % NAME_SLOTS)
+		if (s->names[slot] == hash)
+			return JSON_DUPLICATE_NAME;
+	if (s->n_names == JSONSCAN_MAX_NAMES)
+		return JSON_TOO_MANY_NAMES;
+	s->names[slot] = hash;
+	s->n_names++;
+	return JSON_OK;
+}
+
+/* What a name that was scanned means: the paths that lead on into its value. */
+static enum json_error judge_name(struct scanner *s, const struct jsonstring *string,
+				  uint32_t *ret_here)
+{
+	uint32_t inside = paths_inside(s);
+	struct str name = string->text, rest = {0};
+	char block[JSONSTRING_BLOCK_BYTES];
+	enum json_error error = JSON_OK;
+
+	if (string->has_nul)
+		return JSON_NUL_IN_NAME;
+	*ret_here = 0;
+	if (s->depth > 1 && !inside)
+		return JSON_OK;
+	if (string->has_escape || name.n > JSONSTRING_SHORT_BYTES) {
+		rest = name;
+		name = jsonstring_take_block(&rest, block);
+	}
+	if (s->depth == 1)
+		error = add_name(s, name, rest);
+	if (rest.n == 0)
+		*ret_here = match_name(s, inside, s->depth - 1, name);
+	return error;
+}
+
+static enum json_error scan_name(struct scanner *s, uint32_t *ret_here)
+{
+	const char *start = s->p;
+	struct jsonstring string;
+	enum json_error error;
+
+	if (!at(s, '"'))
+		return JSON_SYNTAX;
+	error = jsonstring_scan(&s->p, s->end, &string);
+	if (error != JSON_OK)
+		return error;
+	error = judge_name(s, &string, ret_here);
+	if (error != JSON_OK) {
+		s->p = start;
+		return error;
+	}
+	skip_blanks(s);
+	if (!at(s, ':'))
+		return JSON_SYNTAX;
+	s->p++;
+	return JSON_OK;
+}
+
+/* In a container: closes it, or scans its next value. */
+static enum json_error scan_step(struct scanner *s)
+{
+	bool is_object = s->is_object[s->depth - 1];
+	enum json_error error;
+	uint32_t here;
+
+	skip_blanks(s);
+	if (at(s, is_object ? '}' : ']')) {
+		close_container(s);
+		return JSON_OK;
+	}
+	if (!s->is_first) {
+		if (!at(s, ','))
+			return JSON_SYNTAX;
+		s->p++;
+		skip_blanks(s);
+	}
+	s->is_first = false;
+	if (!is_object)
+		return scan_value(s, paths_inside(s));
+	error = scan_name(s, &here);
+	return error == JSON_OK ? scan_value(s, here) : error;
+}
+
+static enum json_error scan_document(struct scanner *s)
+{
+	size_t n_paths = s->scan->n_paths;
+	uint32_t all = n_paths ? UINT32_MAX >> (JSONSCAN_MAX_PATHS - n_paths) : 0;
+	enum json_error error = scan_value(s, all);
+
+	while (error == JSON_OK && s->depth > 0)
+		error = scan_step(s);
+	if (error != JSON_OK)
+		return error;
+	skip_blanks(s);
+	return s->p == s->end ? JSON_OK : JSON_TRAILING_BYTES;
+}
+
+enum json_error jsonscan_run(struct jsonscan *scan, struct str text)
+{
+	const char *start = text.n ? text.p : "";
+	enum json_error error;
+	struct scanner s;
+
+	assert(scan->n_paths <= JSONSCAN_MAX_PATHS);
+	/* Not a whole initialiser: the table of names is large and most of it is never used. */
+	s.p = start;
+	s.end = start + text.n;
+	s.scan = scan;
+	s.depth = 0;
+	s.n_names = 0;
+	error = scan_document(&s);
+	scan->error_offset = (size_t)(s.p - start);
+	return error;
+}
+
+int json_number_u53(struct json_value value, uint64_t *ret_value)
+{
+	uint64_t number;
+
+	/* Digits only: a sign, a fraction or an exponent is refused by str_to_u64(). */
+	if (value.type != JSON_NUMBER || str_to_u64(value.text, &number) < 0)
+		return -EINVAL;
+	if (number > UINT64_C(1) << 53)
+		return -EINVAL;
+	*ret_value = number;
+	return 0;
+}

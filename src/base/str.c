@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static unsigned char ascii_lower(char c)
+{
+	unsigned char byte = (unsigned char)c;
+
+	return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+			return false;
+	return true;
+}
+
+bool str_has_prefix(struct str s, struct str prefix)
+{
+	return s.n >= prefix.n && str_eq((struct str){s.p, prefix.n}, prefix);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct str str_trim(struct str s)
+{
+	while (s.n && is_blank(s.p[0])) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n && is_blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+struct str str_split(struct str *rest, char separator)
+{
+	struct str first = *rest;
+	const char *cut = first.n ? memchr(first.p, separator, first.n) : NULL;
+
+	if (!cut) {
+		*rest = (struct str){NULL, 0};
+		return first;
+	}
+	first.n = (size_t)(cut - first.p);
+	*rest = (struct str){cut + 1, rest->n - first.n - 1};
+	return first;
+}
+
+int str_to_u64(struct str s, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	bool overflow = false;
+
+	if (s.n == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -EINVAL;
+		overflow |= __builtin_mul_overflow(value, 10, &value);
+		overflow |= __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value);
+	}
+	if (overflow)
+		return -ERANGE;
+	*ret_value = value;
+	return 0;
+}
+
+char *str_dup(struct str s)
+{
+	char *copy;
+
+	if (s.n == SIZE_MAX)
+		return NULL;
+	copy = malloc(s.n + 1);
+	if (!copy)
+		return NULL;
+	if (s.n)
+		memcpy(copy, s.p, s.n);
+	copy[s.n] = '\0';
+	return copy;
+}
+
+static bool is_continuation(unsigned char byte)
+{
+	return (byte & 0xC0) == 0x80;
+}
+
+size_t utf8_first(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned char low = 0x80, high = 0xBF;
+	size_t n;
+
+	if (s.n == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xC2 || p[0] > 0xF4)
+		return 0;
+	n = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+	/* The second byte carries every restriction of RFC 3629 section 4. */
+	if (p[0] == 0xE0)
+		low = 0xA0;
+	else if (p[0] == 0xED)
+		high = 0x9F;
+	else if (p[0] == 0xF0)
+		low = 0x90;
+	else if (p[0] == 0xF4)
+		high = 0x8F;
+	if (s.n < n || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (!is_continuation(p[i]))
+			return 0;
+	return n;
+}
+
+bool utf8_is_valid(struct str s)
+{
+	while (s.n) {
+		uint64_t word;
+		size_t n;
+
+		if (s.n >= sizeof(word)) {
+			memcpy(&word, s.p, sizeof(word));
+			if ((word & 0x8080808080808080u) == 0) {
+				s.p += sizeof(word);
+				s.n -= sizeof(word);
+				continue;
+			}
+		}
+		n = utf8_first(s);
+		if (n == 0)
+			return false;
+		s.p += n;
+		s.n -= n;
+	}
+	return true;
+}
+
+size_t utf8_cut(struct str s, size_t max)
+{
+	size_t cut = max;
+
+	if (s.n <= max)
+		return s.n;
+	/* No character is longer than four bytes: text that is not UTF-8 is cut at `max`. */
+	while (cut > 0 && max - cut < 4 && is_continuation((unsigned char)s.p[cut]))
+		cut--;
+	return is_continuation((unsigned char)s.p[cut]) ? max : cut;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration as the rest of nexusd reads it: immutable once loaded, shared by reference.
+ * Times are nanoseconds, sizes bytes. Every field is fed by one row of schema.def, which also
+ * relies on each list being followed by its count and each item beginning with its origin.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+
+/* Where an item stands in the configuration, for messages; file NULL means built in. */
+struct config_origin {
+	const char *file;
+	unsigned line;
+};
+
+enum config_face { FACE_API = 1, FACE_METRICS = 2, FACE_ADMIN = 4 };
+
+struct listener_config {
+	struct config_origin origin;
+	char *address; /* host:port, [v6]:port or unix:/path */
+	unsigned faces;
+	unsigned mode; /* of a unix socket's file */
+};
+
+/* X(id, name in the file, is it a local server) */
+#define BACKEND_TYPES(X)                      \
+	X(BACKEND_DEMO, "demo", true)         \
+	X(BACKEND_OLLAMA, "ollama", true)     \
+	X(BACKEND_VLLM, "vllm", true)         \
+	X(BACKEND_LLAMACPP, "llamacpp", true) \
+	X(BACKEND_LMSTUDIO, "lmstudio", true) \
+	X(BACKEND_GENERIC, "generic", true)   \
+	X(BACKEND_OPENAI, "openai", false)
+
+enum backend_type {
+#define X(id, name, local) id,
+	BACKEND_TYPES(X)
+#undef X
+};
+
+const char *backend_type_name(enum backend_type type);
+bool backend_type_is_local(enum backend_type type);
+
+/* What is known of a capability: an unknown one counts as there. */
+enum tristate { TRISTATE_UNKNOWN, TRISTATE_NO, TRISTATE_YES };
+
+struct model_config {
+	struct config_origin origin;
+	char *id;
+	uint64_t context_length; /* tokens, 0 unknown */
+	enum tristate vision, tools, json_mode;
+};
+
+struct backend_config {
+	struct config_origin origin;
+	char *name;
+	enum backend_type type;
+	char *url; /* scheme://host[:port][/prefix], without a trailing slash or /v1; NULL for demo
+		    */
+	char *credential;    /* the file's name, or NULL */
+	char *authorization; /* "Bearer " + the credential, a secret wiped on free; or NULL */
+	char *ca_file;       /* or NULL: the system's store */
+	uint64_t priority;
+	bool optional;
+	bool forward_authorization;
+	struct model_config *models; /* stated ones; none: discovered */
+	size_t n_models;
+};
+
+struct alias_config {
+	struct config_origin origin;
+	char *name, *model;
+};
+
+struct fallback_config {
+	struct config_origin origin;
+	char *model;
+	char **to;
+	size_t n_to;
+};
+
+struct config {
+	struct listener_config *listeners;
+	size_t n_listeners;
+	bool allow_unauthenticated;
+	uint64_t workers; /* 0: one per CPU */
+	char *credentials_directory;
+
+	struct {
+		uint64_t max_body, max_header; /* bytes */
+	} limits;
+	struct {
+		uint64_t head, body, idle, connect, first_byte, stream_idle, total, drain; /* ns */
+	} timeouts;
+
+	struct backend_config *backends;
+	size_t n_backends;
+
+	struct {
+		char *strategy;
+		uint64_t max_retries;
+		struct {
+			uint64_t priority, load, latency; /* percent */
+		} weights;
+		struct alias_config *aliases;
+		size_t n_aliases;
+		struct fallback_config *fallbacks;
+		size_t n_fallbacks;
+	} routing;
+
+	struct {
+		uint64_t interval, timeout; /* ns */
+		uint64_t failures, successes;
+	} health;
+
+	struct {
+		bool enabled;
+		char *path;
+		bool raw_labels; /* metrics.label_values = "raw" */
+		uint64_t max_series, max_series_per_family, birth_models;
+	} metrics;
+
+	struct {
+		char *level;
+	} log;
+
+	/* bookkeeping of config.c */
+	int references; /* atomic */
+	char **files;   /* the names the origins point to */
+	size_t n_files;
+};
+
+struct config *config_ref(struct config *config);
+/* The last reference frees it, secrets wiped; accepts NULL, returns NULL. Any thread. */
+struct config *config_unref(struct config *config);
+
+/*
+ * Loads `path` (NULL: /etc/nexusd/nexusd.conf if it exists, else the built-in defaults), then
+ * conf.d/ *.conf beside it, then the environment; fills defaults, reads credentials and checks the
+ * whole. 0, or -EINVAL with one line in `error`: "FILE:LINE: what is wrong; what to do".
+ */
+int config_load(const char *path, struct config **ret_config, struct buf *error) MUST_CHECK;
+
+/*
+ * The same for one text called `name` in messages, without touching the file system or the
+ * environment: credentials are not read, ca_file is not looked for. For tests and fuzzing.
+ */
+int config_parse_text(const char *name, struct str text, struct config **ret_config,
+		      struct buf *error) MUST_CHECK;
+
+/* Names of RESTART options whose values differ, separated by ", ", are appended to `out`.
+ * Returns how many, 0 when none, or -errno. */
+int config_restart_differences(const struct config *old, const struct config *new_config,
+			       struct buf *out) MUST_CHECK;

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config_check.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/str.h"
+#include "config/config_error.h"
+#include "config/endpoint.h"
+
+enum { ALIAS_CHAIN_MAX = 3 };
+
+#define OLLAMA_URL "http://127.0.0.1:11434"
+
+/* Items of one list by name; `what` is what people call such an item. */
+struct names {
+	const char *what;
+	struct map *map;
+	struct buf *error;
+};
+
+/* `item` begins with its origin. */
+static int add_name(const struct names *names, const char *name, const void *item)
+{
+	const struct config_origin *origin = item;
+	const struct config_origin *first = map_find(names->map, str_of(name));
+	char place[CONFIG_PLACE_MAX];
+
+	if (first)
+		return config_error(names->error, *origin,
+				    "the %s \"%s\" exists already at %s; rename or remove one",
+				    names->what, name, config_place(*first, place));
+	if (map_set(names->map, str_of(name), (void *)(uintptr_t)item) < 0)
+		return config_error_memory(names->error);
+	return 0;
+}
+
+static int check_listener_names(const struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->n_listeners; i++) {
+		const struct listener_config *listener = &config->listeners[i];
+
+		if (!endpoint_address_is_ephemeral(listener->address))
+			r = add_name(names, listener->address, listener);
+	}
+	return r;
+}
+
+static int check_backend_names(const struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->n_backends; i++)
+		r = add_name(names, config->backends[i].name, &config->backends[i]);
+	return r;
+}
+
+static int check_fallback_names(const struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->routing.n_fallbacks; i++)
+		r = add_name(names, config->routing.fallbacks[i].model,
+			     &config->routing.fallbacks[i]);
+	return r;
+}
+
+/* The models of one backend after the other: two backends may have the same ones. */
+static int check_model_names(const struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->n_backends; i++) {
+		const struct backend_config *backend = &config->backends[i];
+		struct names own = {names->what, map_new(), names->error};
+
+		if (!own.map)
+			return config_error_memory(names->error);
+		for (size_t j = 0; r == 0 && j < backend->n_models; j++)
+			r = add_name(&own, backend->models[j].id, &backend->models[j]);
+		own.map = map_free(own.map);
+	}
+	return r;
+}
+
+static bool has_end(const struct map *aliases, const struct alias_config *alias)
+{
+	for (size_t steps = 0; alias; steps++) {
+		if (steps > map_count(aliases))
+			return false;
+		alias = map_find(aliases, str_of(alias->model));
+	}
+	return true;
+}
+
+static int check_chain(const struct names *aliases, const struct alias_config *alias)
+{
+	const struct alias_config *last = alias;
+
+	for (int length = 0; last && length < ALIAS_CHAIN_MAX; length++)
+		last = map_find(aliases->map, str_of(last->model));
+	if (!last)
+		return 0;
+	if (!has_end(aliases->map, alias))
+		return config_error(
+			aliases->error, alias->origin,
+			"the alias \"%s\" goes round in a circle; let it end at a model",
+			alias->name);
+	return config_error(
+		aliases->error, alias->origin,
+		"the alias \"%s\" leads over more than %d aliases; name the model itself",
+		alias->name, ALIAS_CHAIN_MAX);
+}
+
+/* A stated model would never be asked for under its own name. */
+static int check_shadowing(const struct config *config, const struct names *aliases)
+{
+	char place[CONFIG_PLACE_MAX];
+
+	for (size_t i = 0; i < config->n_backends; i++) {
+		const struct backend_config *backend = &config->backends[i];
+
+		for (size_t j = 0; j < backend->n_models; j++) {
+			const struct model_config *model = &backend->models[j];
+			const struct alias_config *alias =
+				map_find(aliases->map, str_of(model->id));
+
+			if (!alias)
+				continue;
+			return config_error(aliases->error, alias->origin,
+					    "the alias \"%s\" hides the model at %s; rename it",
+					    alias->name, config_place(model->origin, place));
+		}
+	}
+	return 0;
+}
+
+static int check_aliases(const struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->routing.n_aliases; i++)
+		r = add_name(names, config->routing.aliases[i].name, &config->routing.aliases[i]);
+	for (size_t i = 0; r == 0 && i < config->routing.n_aliases; i++)
+		r = check_chain(names, &config->routing.aliases[i]);
+	return r < 0 ? r : check_shadowing(config, names);
+}
+
+static int check_lists(const struct config *config, struct buf *error)
+{
+	static const struct {
+		const char *what;
+		int (*check)(const struct config *config, const struct names *names);
+	} lists[] = {
+		{"listener", check_listener_names},    {"backend", check_backend_names},
+		{"model", check_model_names},          {"alias", check_aliases},
+		{"fallback of", check_fallback_names},
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++) {
+		struct names names = {lists[i].what, map_new(), error};
+
+		if (!names.map)
+			return config_error_memory(error);
+		r = lists[i].check(config, &names);
+		names.map = map_free(names.map);
+	}
+	return r;
+}
+
+static int check_fallback_targets(const struct config *config, struct buf *error)
+{
+	for (size_t i = 0; i < config->routing.n_fallbacks; i++) {
+		const struct fallback_config *fallback = &config->routing.fallbacks[i];
+
+		for (size_t j = 0; j < fallback->n_to; j++)
+			if (strcmp(fallback->to[j], fallback->model) == 0)
+				return config_error(error, fallback->origin,
+						    "the fallback of \"%s\" is that model itself; "
+						    "remove it from the list",
+						    fallback->model);
+	}
+	return 0;
+}
+
+static int check_backend(struct backend_config *backend, struct buf *error)
+{
+	const char *name = backend->name;
+
+	/* What the label says when no backend was reached. */
+	if (strcmp(name, "none") == 0)
+		return config_error(error, backend->origin,
+				    "a backend cannot be called \"none\"; rename it");
+	if (backend->type == BACKEND_DEMO && (backend->url || backend->credential))
+		return config_error(error, backend->origin,
+				    "the backend \"%s\" is a demo without url or credential; "
+				    "remove them",
+				    name);
+	if (backend->type == BACKEND_OLLAMA && !backend->url) {
+		backend->url = str_dup(STR_LITERAL(OLLAMA_URL));
+		if (!backend->url)
+			return config_error_memory(error);
+	}
+	if (backend->type != BACKEND_DEMO && !backend->url)
+		return config_error(error, backend->origin,
+				    "the backend \"%s\" has no url; add one such as "
+				    "url = \"http://127.0.0.1:8000\"",
+				    name);
+	if (backend->credential && backend->forward_authorization)
+		return config_error(error, backend->origin,
+				    "the backend \"%s\" has both credential and "
+				    "forward_authorization; remove one",
+				    name);
+	return 0;
+}
+
+static int check_exposure(const struct config *config, struct buf *error)
+{
+	struct config_origin origin = {NULL, 0};
+	bool has_api = false;
+
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		const struct listener_config *listener = &config->listeners[i];
+
+		origin = listener->origin;
+		if (!(listener->faces & FACE_API))
+			continue;
+		has_api = true;
+		if (!config->allow_unauthenticated && !endpoint_address_is_local(listener->address))
+			return config_error(error, origin,
+					    "the listener %s would serve anybody without a key; "
+					    "bind it to 127.0.0.1, or set allow_unauthenticated = "
+					    "true if something in front of it checks who asks",
+					    listener->address);
+	}
+	if (has_api)
+		return 0;
+	if (!origin.file && config->n_files > 0)
+		origin.file = config->files[0];
+	return config_error(error, origin,
+			    "no listener has the face api; add it to the faces of one");
+}
+
+int config_check(struct config *config, struct buf *error)
+{
+	int r = check_lists(config, error);
+
+	for (size_t i = 0; r == 0 && i < config->n_backends; i++)
+		r = check_backend(&config->backends[i], error);
+	if (r == 0)
+		r = check_fallback_targets(config, error);
+	if (r == 0)
+		r = check_exposure(config, error);
+	return r;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of options and how to find one. Immutable. An "object" is a struct of an option's
+ * scope: struct config itself or an item of one of its lists.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+#include "config/config.h"
+
+/* X(id, the struct of its objects, the list in which they stand) */
+#define SCOPES(X)                                        \
+	X(ROOT, struct config, "")                       \
+	X(LISTENER, struct listener_config, "listeners") \
+	X(BACKEND, struct backend_config, "backends")    \
+	X(MODEL, struct model_config, "backends.models") \
+	X(ALIAS, struct alias_config, "routing.aliases") \
+	X(FALLBACK, struct fallback_config, "routing.fallbacks")
+
+/* X(id, type of the field, what to write, for messages) */
+#define OPTION_TYPES(X)                                                              \
+	X(STRING, char *, "write a text in double quotes")                           \
+	X(NAME, char *, "write letters, digits and . _ - in double quotes")          \
+	X(PATH, char *, "write an absolute path in double quotes")                   \
+	X(ROUTE, char *, "write a path such as \"/metrics\"")                        \
+	X(URL, char *, "write one such as \"http://127.0.0.1:8000\"")                \
+	X(ADDRESS, char *, "write one such as \"127.0.0.1:8000\"")                   \
+	X(WORD, char *, "write one of: ")                                            \
+	X(CHOICE, unsigned, "write one of: ")                                        \
+	X(EITHER, bool, "write one of: ")                                            \
+	X(FLAGS, unsigned, "write a list of some of: ")                              \
+	X(STRINGS, char **, "write a list such as [ \"one\", \"two\" ]")             \
+	X(SIZE, uint64_t, "write bytes, or a number with K, M or G such as \"10M\"") \
+	X(DURATION, uint64_t, "write seconds such as 30 or 0.25")                    \
+	X(COUNT, uint64_t, "write a whole number")                                   \
+	X(OCTAL, unsigned, "write octal digits in double quotes such as \"0660\"")   \
+	X(BOOL, bool, "write true or false")                                         \
+	X(TRISTATE, enum tristate, "write true or false")                            \
+	X(GROUPS, void *, "write a list of groups such as ( { name = \"one\"; } )")
+
+enum schema_scope {
+#define X(id, type, list) SCOPE_##id,
+	SCOPES(X)
+#undef X
+};
+
+enum option_type {
+#define X(id, type, advice) OPTION_##id,
+	OPTION_TYPES(X)
+#undef X
+};
+
+enum option_reload { RELOAD_LIVE, RELOAD_RESTART };
+
+struct option {
+	enum schema_scope scope;
+	enum option_type type;
+	const char *path;    /* within its scope */
+	size_t offset, size; /* of its field in the scope's struct */
+	const char *initial; /* as it would be written; NULL: it has to be given */
+	const char *min, *max, *unit;
+	enum option_reload reload;
+	const char *help;
+};
+
+enum {
+	SCHEMA_COUNT = 0
+#define OPTION(...) +1
+#include "config/schema.def"
+#undef OPTION
+	,
+	OPTION_NAME_MAX = 64
+};
+
+/* Option 0 <= index < SCHEMA_COUNT. */
+const struct option *schema_at(size_t index);
+size_t schema_index(const struct option *option);
+/* NULL when absent. */
+const struct option *schema_find(enum schema_scope scope, struct str path);
+/* Do options of this scope stand in a group of this path? */
+bool schema_is_group(enum schema_scope scope, struct str path);
+/* Of a type that one text can give, so that the environment can set it. */
+bool schema_is_scalar(const struct option *option);
+/* The list in which objects of the scope stand; "" for the root. */
+const char *schema_list(enum schema_scope scope);
+/* What the objects in a list of groups are, and how large. */
+enum schema_scope schema_element_scope(const struct option *groups);
+size_t schema_object_size(enum schema_scope scope);
+
+/* "limits.max_body", "backends.url": the path from the top. Returns `name`. */
+const char *schema_name(const struct option *option, char name[static OPTION_NAME_MAX]);
+/* What to write for an option of this type; for WORD, CHOICE and FLAGS its words follow. */
+const char *schema_type_advice(enum option_type type);

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/schema_set.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "config/config_error.h"
+#include "config/endpoint.h"
+#include "config/schema_field.h"
+
+#define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* One assignment: what is set, from what, and where complaints go. */
+struct assignment {
+	const struct option *option;
+	const struct config_value *value;
+	struct buf *error;
+};
+
+typedef int setter_fn(const struct assignment *a, void *field);
+
+static bool has_words(enum option_type type)
+{
+	return type == OPTION_WORD || type == OPTION_CHOICE || type == OPTION_EITHER ||
+	       type == OPTION_FLAGS;
+}
+
+/* "NAME `wrong`; what to write for this type" */
+static int refuse(const struct assignment *a, const char *wrong)
+{
+	const struct option *option = a->option;
+	char name[OPTION_NAME_MAX];
+
+	return config_error(a->error, a->value->origin, "%s %s; %s%s", schema_name(option, name),
+			    wrong, schema_type_advice(option->type),
+			    has_words(option->type) ? option->unit : "");
+}
+
+/* "NAME `wrong`", which says itself what to do. */
+static int refuse_saying(const struct assignment *a, const char *wrong)
+{
+	char name[OPTION_NAME_MAX];
+
+	return config_error(a->error, a->value->origin, "%s %s", schema_name(a->option, name),
+			    wrong);
+}
+
+/* Can a string be right for this type at all? */
+static bool takes_string(enum option_type type)
+{
+	return type == OPTION_SIZE || type == OPTION_OCTAL || has_words(type);
+}
+
+static int refuse_type(const struct assignment *a)
+{
+	enum value_kind kind = a->value->kind;
+	char wrong[64];
+
+	if (kind == VALUE_TEXT || (kind == VALUE_STRING && takes_string(a->option->type)))
+		return refuse(a, "has a value that is not understood");
+	snprintf(wrong, sizeof(wrong), "cannot be %s", config_value_kind_name(kind));
+	return refuse(a, wrong);
+}
+
+static int refuse_range(const struct assignment *a)
+{
+	const struct option *option = a->option;
+	char name[OPTION_NAME_MAX];
+
+	return config_error(a->error, a->value->origin,
+			    "%s is out of range; choose from %s to %s%s%s",
+			    schema_name(option, name), option->min, option->max,
+			    *option->unit ? " " : "", option->unit);
+}
+
+static int to_number(enum option_type type, const struct config_value *value, uint64_t *ret_number)
+{
+	switch (type) {
+	case OPTION_SIZE:
+		return config_value_size(value, ret_number);
+	case OPTION_DURATION:
+		return config_value_duration(value, ret_number);
+	case OPTION_OCTAL:
+		return config_value_octal(value, ret_number);
+	default:
+		return config_value_count(value, ret_number);
+	}
+}
+
+void schema_range(const struct option *option, uint64_t *ret_min, uint64_t *ret_max)
+{
+	const struct config_value low = {.kind = VALUE_TEXT, .text = option->min};
+	const struct config_value high = {.kind = VALUE_TEXT, .text = option->max};
+
+	if (to_number(option->type, &low, ret_min) < 0)
+		*ret_min = 0;
+	if (to_number(option->type, &high, ret_max) < 0)
+		*ret_max = UINT64_MAX;
+}
+
+static int ranged_number(const struct assignment *a, uint64_t *ret_number)
+{
+	uint64_t number, min, max;
+	int r = to_number(a->option->type, a->value, &number);
+
+	schema_range(a->option, &min, &max);
+	if (r == -ERANGE || (r == 0 && (number < min || number > max)))
+		return refuse_range(a);
+	if (r < 0)
+		return refuse_type(a);
+	*ret_number = number;
+	return 0;
+}
+
+static int set_number(const struct assignment *a, void *field)
+{
+	return ranged_number(a, field);
+}
+
+static int set_octal(const struct assignment *a, void *field)
+{
+	uint64_t mode;
+	int r = ranged_number(a, &mode);
+
+	if (r == 0)
+		*(unsigned *)field = (unsigned)mode;
+	return r;
+}
+
+static int set_bool(const struct assignment *a, void *field)
+{
+	return config_value_bool(a->value, field) < 0 ? refuse_type(a) : 0;
+}
+
+static int set_tristate(const struct assignment *a, void *field)
+{
+	bool known;
+
+	if (config_value_bool(a->value, &known) < 0)
+		return refuse_type(a);
+	*(enum tristate *)field = known ? TRISTATE_YES : TRISTATE_NO;
+	return 0;
+}
+
+static int set_choice(const struct assignment *a, void *field)
+{
+	return config_value_word(a->value, a->option->unit, field) < 0 ? refuse_type(a) : 0;
+}
+
+static int set_either(const struct assignment *a, void *field)
+{
+	unsigned position;
+
+	if (config_value_word(a->value, a->option->unit, &position) < 0)
+		return refuse_type(a);
+	*(bool *)field = position > 0;
+	return 0;
+}
+
+static int replace_text(const struct assignment *a, void *field, char *text)
+{
+	if (!text)
+		return config_error_memory(a->error);
+	free(field_pointer(field));
+	field_set_pointer(field, text);
+	return 0;
+}
+
+static int set_word(const struct assignment *a, void *field)
+{
+	unsigned position;
+
+	if (config_value_word(a->value, a->option->unit, &position) < 0)
+		return refuse_type(a);
+	return replace_text(a, field, str_dup(str_of(a->value->text)));
+}
+
+static bool is_printable(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7F)
+			return false;
+	return utf8_is_valid(text);
+}
+
+/* Names appear in headers, labels, file names and logs: nothing in them may need quoting. */
+static bool is_name(const char *text)
+{
+	return strspn(text, ALPHANUMERIC) > 0 && text[strspn(text, ALPHANUMERIC "._-")] == '\0';
+}
+
+static int set_url(const struct assignment *a, void *field)
+{
+	const char *wrong;
+	char *url;
+	int r = endpoint_url_parse(str_of(a->value->text), &url, &wrong);
+
+	if (r == -EINVAL)
+		return refuse_saying(a, wrong);
+	return replace_text(a, field, r < 0 ? NULL : url);
+}
+
+/* What nexusd itself serves, where the metrics path cannot be. */
+static bool is_taken_route(const char *path)
+{
+	static const char *const taken[] = {
+		"/v1/stats",       "/v1/models",     "/v1/chat/completions",
+		"/v1/completions", "/v1/embeddings", "/health",
+		"/livez",          "/readyz",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		if (strcmp(path, taken[i]) == 0)
+			return true;
+	return str_has_prefix(str_of(path), STR_LITERAL("/v1/models/"));
+}
+
+static int set_route(const struct assignment *a, void *field)
+{
+	const char *text = a->value->text;
+	char *path;
+
+	if (text[strspn(text, ALPHANUMERIC "-._~/")])
+		return refuse(a, "has a character other than letters, digits and - . _ ~ /");
+	if (asprintf(&path, "%s%s", text[0] == '/' ? "" : "/", text) < 0)
+		return config_error_memory(a->error);
+	if (is_taken_route(path)) {
+		free(path);
+		return refuse_saying(a, "is a path that nexusd serves already; choose another one");
+	}
+	return replace_text(a, field, path);
+}
+
+/* The rules that a type has beyond those of every text; NULL when kept. */
+static const char *text_check(enum option_type type, const char *text)
+{
+	switch (type) {
+	case OPTION_NAME:
+		return is_name(text) ? NULL : "has a character that is not allowed in a name";
+	case OPTION_PATH:
+		return text[0] == '/' ? NULL : "does not begin with a slash";
+	default:
+		return NULL;
+	}
+}
+
+static int check_text(const struct assignment *a)
+{
+	const char *text = config_value_text(a->value), *wrong;
+	uint64_t min, max;
+
+	if (!text)
+		return refuse_type(a);
+	schema_range(a->option, &min, &max);
+	if (strlen(text) < min)
+		return refuse(a, "is empty");
+	if (strlen(text) > max)
+		return refuse_saying(a, "is too long; shorten it");
+	if (!is_printable(str_of(text)))
+		return refuse_saying(a, "has a control character or is not UTF-8; remove it");
+	wrong = *text ? text_check(a->option->type, text) : NULL;
+	return wrong ? refuse(a, wrong) : 0;
+}
+
+static int set_text(const struct assignment *a, void *field)
+{
+	int r = check_text(a);
+	const char *wrong;
+
+	if (r < 0)
+		return r;
+	if (!*a->value->text) { /* allowed where the row's minimum is 0: none */
+		free(field_pointer(field));
+		field_set_pointer(field, NULL);
+		return 0;
+	}
+	if (a->option->type == OPTION_URL)
+		return set_url(a, field);
+	if (a->option->type == OPTION_ROUTE)
+		return set_route(a, field);
+	wrong = a->option->type == OPTION_ADDRESS ? endpoint_address_check(a->value->text) : NULL;
+	if (wrong)
+		return refuse_saying(a, wrong);
+	return replace_text(a, field, str_dup(str_of(a->value->text)));
+}
+
+static int check_count(const struct assignment *a)
+{
+	uint64_t min, max;
+
+	if (a->value->kind != VALUE_LIST)
+		return refuse_type(a);
+	schema_range(a->option, &min, &max);
+	if (a->value->n_elements < min)
+		return refuse(a, "is empty");
+	if (a->value->n_elements > max)
+		return refuse_saying(a, "has too many elements; remove some");
+	return 0;
+}
+
+static int set_texts(const struct assignment *a, void *field)
+{
+	struct {
+		void *pointer;
+		size_t count;
+	} texts = {NULL, 0};
+	int r = check_count(a);
+
+	for (size_t i = 0; r == 0 && i < a->value->n_elements; i++) {
+		struct option element = *a->option;
+		struct assignment one = {&element, &a->value->elements[i], a->error};
+		void *text = field_append(&texts, sizeof(char *));
+
+		element.type = OPTION_STRING;
+		element.min = "1";
+		element.max = "256";
+		r = text ? set_text(&one, text) : config_error_memory(a->error);
+	}
+	if (r < 0) {
+		field_free_texts(&texts);
+		return r;
+	}
+	field_free_texts(field);
+	field_set_pointer(field, texts.pointer);
+	field_set_count(field, texts.count);
+	return 0;
+}
+
+/* The default is written as words with blanks between them. */
+static int flags_of_text(const struct assignment *a, unsigned *ret_flags)
+{
+	struct str rest = str_of(a->value->text);
+	unsigned flags = 0;
+
+	while (rest.p) {
+		struct str word = str_split(&rest, ' ');
+		char text[OPTION_NAME_MAX];
+		struct config_value value = {.kind = VALUE_TEXT, .text = text};
+		unsigned position;
+
+		snprintf(text, sizeof(text), "%.*s", (int)word.n, word.p);
+		if (config_value_word(&value, a->option->unit, &position) < 0)
+			return refuse_type(a);
+		flags |= 1u << position;
+	}
+	*ret_flags = flags;
+	return 0;
+}
+
+static int set_flags(const struct assignment *a, void *field)
+{
+	unsigned flags = 0, position;
+	int r;
+
+	if (a->value->kind == VALUE_TEXT)
+		return flags_of_text(a, field);
+	r = check_count(a);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < a->value->n_elements; i++) {
+		struct assignment one = {a->option, &a->value->elements[i], a->error};
+
+		if (config_value_word(one.value, a->option->unit, &position) < 0)
+			return refuse_type(&one);
+		flags |= 1u << position;
+	}
+	*(unsigned *)field = flags;
+	return 0;
+}
+
+static int set_groups(const struct assignment *a, UNUSED void *field)
+{
+	return refuse_type(a);
+}
+
+int schema_set(const struct option *option, void *object, const struct config_value *value,
+	       struct buf *error)
+{
+	static setter_fn *const setters[] = {
+		[OPTION_STRING] = set_text,       [OPTION_NAME] = set_text,
+		[OPTION_PATH] = set_text,         [OPTION_ROUTE] = set_text,
+		[OPTION_URL] = set_text,          [OPTION_ADDRESS] = set_text,
+		[OPTION_WORD] = set_word,         [OPTION_CHOICE] = set_choice,
+		[OPTION_EITHER] = set_either,     [OPTION_FLAGS] = set_flags,
+		[OPTION_STRINGS] = set_texts,     [OPTION_SIZE] = set_number,
+		[OPTION_DURATION] = set_number,   [OPTION_COUNT] = set_number,
+		[OPTION_OCTAL] = set_octal,       [OPTION_BOOL] = set_bool,
+		[OPTION_TRISTATE] = set_tristate, [OPTION_GROUPS] = set_groups,
+	};
+	const struct assignment a = {option, value, error};
+
+	return setters[option->type](&a, field_of(option, object));
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/daemon_state.h"
+#include "daemon/service.h"
+#include "nexusd/messages.h"
+
+static int log_up(struct daemon *daemon)
+{
+	struct rlimit files;
+
+	daemon->lifecycle.started_ns = clock_monotonic_ns();
+	signal(SIGPIPE, SIG_IGN);
+	/* Every connection is a descriptor; a refusal leaves the soft limit as it is. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	return 0;
+}
+
+static int config_up(struct daemon *daemon)
+{
+	struct buf error;
+	int r;
+
+	buf_init(&error, 4096);
+	r = config_load(daemon->options->config_path, &daemon->config, &error);
+	if (r < 0)
+		log_error("%.*s", (int)error.len, error.data ? error.data : "");
+	else
+		reload_apply_log_level(daemon);
+	buf_done(&error);
+	return r;
+}
+
+static void config_down(struct daemon *daemon)
+{
+	daemon->config = config_unref(daemon->config);
+}
+
+static int metrics_up(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	struct registry_options options = {
+		.raw_labels = config->metrics.raw_labels,
+		.max_series = config->metrics.max_series,
+		.max_series_per_family = config->metrics.max_series_per_family,
+	};
+
+	daemon->registry = registry_new(&options);
+	if (!daemon->registry || !(daemon->slab = registry_slab_new(daemon->registry)) ||
+	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)))
+		return -ENOMEM;
+	return 0;
+}
+
+static void metrics_down(struct daemon *daemon)
+{
+	daemon->fleet = fleet_free(daemon->fleet);
+	daemon->registry = registry_free(daemon->registry);
+}
+
+static int control_up(struct daemon *daemon)
+{
+	daemon->loop = loop_new();
+	if (!daemon->loop || !(daemon->mailbox = mailbox_new(daemon->loop)))
+		return -ENOMEM;
+	timer_init(&daemon->rebuild, reload_rebuild_due);
+	timer_init(&daemon->overdue, shutdown_overdue);
+	timer_init(&daemon->progress, shutdown_progress);
+	return 0;
+}
+
+static void control_down(struct daemon *daemon)
+{
+	if (daemon->mailbox)
+		mailbox_free(daemon->mailbox);
+	daemon->loop = loop_free(daemon->loop);
+}
+
+static int client_up(struct daemon *daemon)
+{
+	int r = client_global_init();
+
+	if (r < 0)
+		return r;
+	daemon->client = client_new(daemon->loop);
+	return daemon->client ? 0 : -ENOMEM;
+}
+
+static void client_down(struct daemon *daemon)
+{
+	daemon->client = client_free(daemon->client);
+	client_global_done();
+}
+
+static int backends_up(struct daemon *daemon)
+{
+	struct prober_inputs inputs = {
+		.loop = daemon->loop,
+		.client = daemon->client,
+		.registry = daemon->registry,
+		.slab = daemon->slab,
+		.models_changed = reload_models_changed,
+		.context = daemon,
+	};
+
+	daemon->backends = inputs.backends = backends_new();
+	if (!daemon->backends || !(daemon->prober = prober_new(&inputs)))
+		return -ENOMEM;
+	if (prober_configure(daemon->prober, daemon->config) < 0)
+		return -ENOMEM;
+	return reload_build_table(daemon);
+}
+
+static void backends_down(struct daemon *daemon)
+{
+	daemon->prober = prober_free(daemon->prober);
+	daemon->table = route_table_unref(daemon->table);
+	daemon->backends = backends_free(daemon->backends);
+}
+
+static size_t count_cpus(void)
+{
+	cpu_set_t set;
+
+	/* What this process may use, not what the machine has. */
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return (size_t)CPU_COUNT(&set);
+}
+
+static int worker_up(struct daemon *daemon, struct worker **ret_worker)
+{
+	struct worker_inputs inputs = {
+		.registry = daemon->registry,
+		.lifecycle = &daemon->lifecycle,
+		.listeners = daemon->listeners,
+		.n_listeners = daemon->n_listeners,
+		.table = daemon->table,
+		.steps = daemon->options->steps,
+		.n_steps = daemon->options->n_steps,
+		.beat_ns = service_watchdog_ns() / 4,
+		.main = daemon->mailbox,
+		.drained = shutdown_worker_drained,
+		.context = daemon,
+	};
+
+	*ret_worker = worker_new(&inputs);
+	if (*ret_worker)
+		return 0;
+	log_error("cannot start a worker: %s", strerror(errno));
+	return -errno;
+}
+
+static int workers_up(struct daemon *daemon)
+{
+	size_t wanted = daemon->config->workers ? daemon->config->workers : count_cpus();
+	int r = 0;
+
+	daemon->workers = calloc(wanted, sizeof(struct worker *));
+	daemon->heartbeats = calloc(wanted, sizeof(uint64_t));
+	if (!daemon->workers || !daemon->heartbeats)
+		return -ENOMEM;
+	while (daemon->n_workers < wanted && r == 0) {
+		r = worker_up(daemon, &daemon->workers[daemon->n_workers]);
+		daemon->n_workers += r == 0;
+	}
+	return r;
+}
+
+static void workers_down(struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		worker_free(daemon->workers[i]);
+	daemon->n_workers = 0;
+	free(daemon->workers);
+	free(daemon->heartbeats);
+}
+
+static void watchdog_due(struct timer *timer)
+{
+	struct daemon *daemon = container_of(timer, struct daemon, watchdog);
+	bool all_move = true;
+
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		all_move &= worker_heartbeat(daemon->workers[i]) != daemon->heartbeats[i];
+	for (size_t i = 0; i < daemon->n_workers && all_move; i++)
+		daemon->heartbeats[i] = worker_heartbeat(daemon->workers[i]);
+	if (all_move)
+		service_watchdog_ping();
+	/* The timer that has just fired left room for itself. */
+	(void)!loop_timer_set(daemon->loop, timer,
+			      loop_now_ns(daemon->loop) + service_watchdog_ns() / 3);
+}
+
+static void signal_ready(struct watch *watch, uint32_t events UNUSED)
+{
+	struct daemon *daemon = container_of(watch, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload_config(daemon);
+	else
+		shutdown_begin(daemon);
+}
+
+static int signals_up(struct daemon *daemon)
+{
+	int fd;
+	sigset_t set;
+
+	watch_init(&daemon->signals, signal_ready);
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	/* Before the first thread is made: all inherit it. */
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -EINVAL;
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd < 0 ? -errno : loop_watch(daemon->loop, &daemon->signals, fd, EPOLLIN);
+}
+
+static void signals_down(struct daemon *daemon)
+{
+	int fd = daemon->signals.fd;
+
+	loop_unwatch(daemon->loop, &daemon->signals);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int service_up(struct daemon *daemon)
+{
+	char status[256];
+
+	timer_init(&daemon->watchdog, watchdog_due);
+	if (service_watchdog_ns() > 0 &&
+	    loop_timer_set(daemon->loop, &daemon->watchdog, loop_now_ns(daemon->loop)) < 0)
+		return -ENOMEM;
+	atomic_store_explicit(&daemon->lifecycle.ready, true, memory_order_relaxed);
+	service_ready("%s", reload_status(daemon, status, sizeof(status)));
+	log_write(LOG_LEVEL_INFO, &(struct log_field){"MESSAGE_ID", NEXUSD_MESSAGE_STARTED}, 1,
+		  "%s", reload_status(daemon, status, sizeof(status)));
+	return 0;
+}
+
+static void service_down(struct daemon *daemon)
+{
+	loop_timer_clear(daemon->loop, &daemon->watchdog);
+	loop_timer_clear(daemon->loop, &daemon->rebuild);
+	loop_timer_clear(daemon->loop, &daemon->overdue);
+	loop_timer_clear(daemon->loop, &daemon->progress);
+}
+
+/* Down follows only where up was tried, in reverse; a `down` takes what a failed `up` left. */
+static const struct stage {
+	const char *name;
+	int (*up)(struct daemon *daemon);
+	void (*down)(struct daemon *daemon);
+} stages[] = {
+	{"process", log_up, NULL},
+	{"configuration", config_up, config_down},
+	{"metrics", metrics_up, metrics_down},
+	{"control", control_up, control_down},
+	{"signals", signals_up, signals_down},
+	{"client", client_up, client_down},
+	{"backends", backends_up, backends_down},
+	{"listeners", sockets_open, sockets_close},
+	{"workers", workers_up, workers_down},
+	{"service", service_up, service_down},
+};
+
+int daemon_run(const struct daemon_options *options)
+{
+	struct daemon daemon = {.options = options};
+	size_t reached = 0;
+	int r = 0;
+
+	while (reached < ARRAY_SIZE(stages) && r == 0) {
+		r = stages[reached].up(&daemon);
+		log_debug("%s: %s", stages[reached].name, r < 0 ? strerror(-r) : "up");
+		reached++;
+	}
+	if (r == 0)
+		loop_run(daemon.loop);
+	else if (r == -ENOMEM)
+		log_error("cannot start: out of memory");
+	while (reached-- > 0)
+		if (stages[reached].down)
+			stages[reached].down(&daemon);
+	return r < 0 ? 1 : 0;
+}
+
+int daemon_check_config(const char *config_path)
+{
+	struct config *config;
+	struct buf error;
+	int r;
+
+	buf_init(&error, 4096);
+	r = config_load(config_path, &config, &error);
+	if (r < 0)
+		fprintf(stderr, "%.*s\n", (int)error.len, error.data ? error.data : "");
+	else
+		config_unref(config);
+	buf_done(&error);
+	return r < 0 ? 1 : 0;
+}

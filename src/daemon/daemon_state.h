@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the process, shared by the stages (daemon.c), reload.c and shutdown.c. Main
+ * thread only. */
+#pragma once
+
+#include <sys/signalfd.h>
+
+#include "backend/backends.h"
+#include "daemon/daemon.h"
+#include "daemon/fleet.h"
+#include "daemon/worker.h"
+#include "health/prober.h"
+#include "loop/loop.h"
+#include "loop/mailbox.h"
+#include "upstream/client.h"
+
+struct daemon {
+	const struct daemon_options *options;
+	struct lifecycle lifecycle;
+	struct config *config;
+	struct registry *registry;
+	struct slab *slab;
+	struct fleet *fleet;
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct client *client;
+	struct backends *backends;
+	struct prober *prober;
+	struct route_table *table; /* in force */
+	struct listener **listeners;
+	size_t n_listeners;
+	struct worker **workers;
+	size_t n_workers;
+
+	struct watch signals;
+	struct timer rebuild; /* of the route table, when a list of models changed */
+	uint64_t rebuilt_ns;
+	unsigned n_rebuilds; /* asked for by changed models */
+	struct timer watchdog;
+	uint64_t *heartbeats; /* as of the last ping, one per worker */
+
+	/* shutdown.c */
+	size_t n_drained;
+	struct timer overdue, progress;
+	bool hurried;
+};
+
+/* reload.c */
+/* Builds a table from daemon->config and puts it in force everywhere. -ENOMEM keeps the old one. */
+int reload_build_table(struct daemon *daemon) MUST_CHECK;
+/* Reads the configuration anew; on any error the old one stays in force. */
+void reload_config(struct daemon *daemon);
+void reload_models_changed(void *daemon);
+void reload_rebuild_due(struct timer *timer);
+/* The level of the command line, else of the configuration. */
+void reload_apply_log_level(const struct daemon *daemon);
+/* What STATUS says while serving, at most `size` bytes. */
+const char *reload_status(const struct daemon *daemon, char *text, size_t size);
+
+/* shutdown.c */
+/* Takes nothing new and ends the loop once everything under way is done or overdue. */
+void shutdown_begin(struct daemon *daemon);
+void shutdown_worker_drained(void *daemon);
+void shutdown_overdue(struct timer *timer);
+void shutdown_progress(struct timer *timer);
+
+/* sockets.c */
+/* Opens or inherits the listeners of daemon->config. Errors are logged. */
+int sockets_open(struct daemon *daemon) MUST_CHECK;
+void sockets_close(struct daemon *daemon);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/fleet.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "http/server.h"
+#include "upstream/client.h"
+
+struct fleet {
+	pthread_mutex_t mutex;     /* around `table` alone */
+	struct route_table *table; /* a reference */
+	uint64_t started_ns;
+};
+
+struct route_table *fleet_take(struct fleet *fleet)
+{
+	struct route_table *table;
+
+	pthread_mutex_lock(&fleet->mutex);
+	table = fleet->table ? route_table_ref(fleet->table) : NULL;
+	pthread_mutex_unlock(&fleet->mutex);
+	return table;
+}
+
+void fleet_set(struct fleet *fleet, struct route_table *table)
+{
+	struct route_table *before;
+
+	pthread_mutex_lock(&fleet->mutex);
+	before = fleet->table;
+	fleet->table = route_table_ref(table);
+	pthread_mutex_unlock(&fleet->mutex);
+	route_table_unref(before);
+}
+
+/* Calls `each` for every backend that counts. */
+static void visit_backends(void *context,
+			   void (*each)(const struct backend *backend,
+					const struct backend_config *config, void *cookie),
+			   void *cookie)
+{
+	struct route_table *table = fleet_take(context);
+
+	for (size_t i = 0; table && i < table->config->n_backends; i++)
+		if (backend_counts(table->backends[i], &table->config->backends[i]))
+			each(table->backends[i], &table->config->backends[i], cookie);
+	route_table_unref(table);
+}
+
+struct emit {
+	provider_emit_fn *emit;
+	void *emitter;
+};
+
+static void emit_pending(const struct backend *backend, const struct backend_config *config UNUSED,
+			 void *cookie)
+{
+	struct emit *emit = cookie;
+
+	emit->emit(emit->emitter, &(struct str){backend->name, strlen(backend->name)},
+		   atomic_load_explicit(&backend->pending, memory_order_relaxed));
+}
+
+static void collect_pending(void *context, provider_emit_fn *emit, void *emitter)
+{
+	visit_backends(context, emit_pending, &(struct emit){emit, emitter});
+}
+
+static void emit_backend_info(const struct backend *backend, const struct backend_config *config,
+			      void *cookie)
+{
+	struct emit *emit = cookie;
+	struct str name = str_of(backend->name);
+
+	emit->emit(emit->emitter,
+		   (struct str[]){name, name, str_of(backend_type_name(config->type))}, 1);
+}
+
+static void collect_backend_info(void *context, provider_emit_fn *emit, void *emitter)
+{
+	visit_backends(context, emit_backend_info, &(struct emit){emit, emitter});
+}
+
+static void count_backend(const struct backend *backend UNUSED,
+			  const struct backend_config *config UNUSED, void *cookie)
+{
+	++*(int64_t *)cookie;
+}
+
+static void count_healthy(const struct backend *backend, const struct backend_config *config UNUSED,
+			  void *cookie)
+{
+	*(int64_t *)cookie += backend_is_healthy(backend);
+}
+
+static void collect_backends(void *context, provider_emit_fn *emit, void *emitter)
+{
+	int64_t count = 0;
+
+	visit_backends(context, count_backend, &count);
+	emit(emitter, NULL, count);
+}
+
+static void collect_healthy(void *context, provider_emit_fn *emit, void *emitter)
+{
+	int64_t count = 0;
+
+	visit_backends(context, count_healthy, &count);
+	emit(emitter, NULL, count);
+}
+
+static bool is_available(const struct route_model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (backend_is_healthy(model->candidates[i].backend))
+			return true;
+	return false;
+}
+
+static void collect_available(void *context, provider_emit_fn *emit, void *emitter)
+{
+	struct route_table *table = fleet_take(context);
+	int64_t count = 0;
+
+	for (size_t i = 0; table && i < table->n_models; i++)
+		count += is_available(&table->models[i]);
+	route_table_unref(table);
+	emit(emitter, NULL, count);
+}
+
+static void collect_model_info(void *context, provider_emit_fn *emit, void *emitter)
+{
+	struct route_table *table = fleet_take(context);
+
+	for (size_t i = 0; table && i < table->n_models; i++) {
+		struct str id = str_of(table->models[i].id);
+
+		emit(emitter, (struct str[]){id, id}, 1);
+	}
+	route_table_unref(table);
+}
+
+static void collect_build_info(void *context UNUSED, provider_emit_fn *emit, void *emitter)
+{
+	emit(emitter,
+	     (struct str[]){str_of(version_text), str_of(client_version()),
+			    str_of(server_library_version())},
+	     1);
+}
+
+static void collect_uptime(void *context, provider_emit_fn *emit, void *emitter)
+{
+	const struct fleet *fleet = context;
+
+	emit(emitter, NULL, (int64_t)(clock_monotonic_ns() - fleet->started_ns));
+}
+
+static const struct {
+	enum metric metric;
+	void (*collect)(void *context, provider_emit_fn *emit, void *emitter);
+} gauges[] = {
+	{METRIC_PENDING_REQUESTS, collect_pending}, {METRIC_BACKENDS, collect_backends},
+	{METRIC_BACKENDS_HEALTHY, collect_healthy}, {METRIC_MODELS_AVAILABLE, collect_available},
+	{METRIC_MODEL_INFO, collect_model_info},    {METRIC_BACKEND_INFO, collect_backend_info},
+	{METRIC_BUILD_INFO, collect_build_info},    {METRIC_UPTIME, collect_uptime},
+};
+
+struct fleet *fleet_new(struct registry *registry, uint64_t started_ns)
+{
+	struct fleet *fleet = calloc(1, sizeof(*fleet));
+
+	if (!fleet)
+		return NULL;
+	fleet->started_ns = started_ns;
+	pthread_mutex_init(&fleet->mutex, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(gauges); i++)
+		if (registry_provide(registry, gauges[i].metric, gauges[i].collect, fleet) < 0)
+			return fleet_free(fleet);
+	return fleet;
+}
+
+struct fleet *fleet_free(struct fleet *fleet)
+{
+	if (!fleet)
+		return NULL;
+	route_table_unref(fleet->table);
+	pthread_mutex_destroy(&fleet->mutex);
+	free(fleet);
+	return NULL;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The route table in force as seen from outside the workers, and the gauges read from it when
+ * somebody looks at the metrics (on whatever thread). The main thread sets it.
+ */
+#pragma once
+
+#include "base/attr.h"
+#include "metrics/registry.h"
+#include "route/route_table.h"
+
+struct fleet;
+
+/* Registers the gauges with the registry. NULL for no memory. */
+struct fleet *fleet_new(struct registry *registry, uint64_t started_ns) MUST_CHECK;
+/* Nobody may look any more. Accepts NULL, returns NULL. */
+struct fleet *fleet_free(struct fleet *fleet);
+/* Takes a reference. */
+void fleet_set(struct fleet *fleet, struct route_table *table);
+/* A reference for the caller, any thread; NULL before the first fleet_set(). */
+struct route_table *fleet_take(struct fleet *fleet);

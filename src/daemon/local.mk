@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+libnexusd_a_SOURCES += \
+	src/daemon/daemon.c \
+	src/daemon/daemon.h \
+	src/daemon/daemon_state.h \
+	src/daemon/fleet.c \
+	src/daemon/fleet.h \
+	src/daemon/reload.c \
+	src/daemon/service.c \
+	src/daemon/service.h \
+	src/daemon/shutdown.c \
+	src/daemon/sockets.c \
+	src/daemon/worker.c \
+	src/daemon/worker.h

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can change while requests run: the configuration and the backends' models. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "daemon/daemon_state.h"
+#include "daemon/service.h"
+#include "nexusd/messages.h"
+
+/* The lists of a fleet that starts up together come in one table, and later ones at most this
+ * often. */
+#define FIRST_REBUILD_NS (20 * NS_PER_MSEC)
+#define REBUILD_NS       NS_PER_SEC
+
+static void count_reload(struct daemon *daemon, struct str result)
+{
+	slab_add(daemon->slab, registry_series(daemon->registry, METRIC_CONFIG_RELOADS, &result),
+		 1);
+}
+
+static struct route_table *build_table(struct daemon *daemon, struct config *config)
+{
+	struct route_table_inputs inputs = {
+		.config = config,
+		.backends = daemon->backends,
+		.registry = daemon->registry,
+		.previous = daemon->table,
+	};
+
+	return route_table_build(&inputs);
+}
+
+static void put_in_force(struct daemon *daemon, struct route_table *table)
+{
+	route_table_unref(daemon->table);
+	daemon->table = table;
+	fleet_set(daemon->fleet, table);
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		if (worker_set_route_table(daemon->workers[i], table) < 0)
+			log_error("no memory for the new configuration; "
+				  "a worker goes on with the old one");
+	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
+}
+
+int reload_build_table(struct daemon *daemon)
+{
+	struct route_table *table = build_table(daemon, daemon->config);
+
+	if (!table)
+		return -ENOMEM;
+	put_in_force(daemon, table);
+	return 0;
+}
+
+void reload_rebuild_due(struct timer *timer)
+{
+	if (reload_build_table(container_of(timer, struct daemon, rebuild)) < 0)
+		log_error("no memory for the new models; requests go on with the old ones");
+}
+
+void reload_models_changed(void *context)
+{
+	struct daemon *daemon = context;
+	uint64_t now = loop_now_ns(daemon->loop);
+	uint64_t due = now + FIRST_REBUILD_NS;
+
+	if (timer_is_set(&daemon->rebuild))
+		return;
+	if (daemon->rebuilt_ns + REBUILD_NS > due && daemon->n_rebuilds++ > 0)
+		due = daemon->rebuilt_ns + REBUILD_NS;
+	if (loop_timer_set(daemon->loop, &daemon->rebuild, due) < 0)
+		log_error("no memory for the new models; requests go on with the old ones");
+}
+
+void reload_apply_log_level(const struct daemon *daemon)
+{
+	enum log_level level;
+
+	if (daemon->options->has_log_level)
+		log_set_level(daemon->options->log_level);
+	else if (log_level_parse(daemon->config->log.level, &level) == 0)
+		log_set_level(level);
+}
+
+const char *reload_status(const struct daemon *daemon, char *text, size_t size)
+{
+	snprintf(text, size, "Serving on %s%s with %zu workers and %zu backends",
+		 daemon->n_listeners ? daemon->listeners[0]->address : "nothing",
+		 daemon->n_listeners > 1 ? " and more" : "", daemon->n_workers,
+		 daemon->config->n_backends);
+	return text;
+}
+
+static void warn_of_restart_options(const struct config *before, const struct config *after)
+{
+	struct buf names;
+
+	buf_init(&names, 4096);
+	if (config_restart_differences(before, after, &names) == 0 && names.len)
+		log_warning("changed, but only a restart puts it in force: %.*s", (int)names.len,
+			    names.data);
+	buf_done(&names);
+}
+
+static int adopt(struct daemon *daemon, struct config *config)
+{
+	struct config *before = daemon->config;
+	struct route_table *table;
+
+	if (prober_configure(daemon->prober, config) < 0)
+		return -ENOMEM;
+	table = build_table(daemon, config);
+	if (!table) {
+		/* It knew the old set a moment ago; should even that fail, the next probes tell. */
+		(void)!prober_configure(daemon->prober, before);
+		return -ENOMEM;
+	}
+	daemon->config = config;
+	put_in_force(daemon, table);
+	backends_keep_only(daemon->backends, config);
+	reload_apply_log_level(daemon);
+	warn_of_restart_options(before, config);
+	config_unref(before);
+	return 0;
+}
+
+static void report_failure(struct daemon *daemon, const struct buf *error)
+{
+	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOAD_FAILED}};
+
+	count_reload(daemon, STR_LITERAL("failure"));
+	log_write(LOG_LEVEL_ERROR, fields, ARRAY_SIZE(fields),
+		  "%.*s (the running configuration stays in force)", (int)error->len,
+		  error->len ? error->data : "");
+}
+
+void reload_config(struct daemon *daemon)
+{
+	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOADED}};
+	struct config *config = NULL;
+	struct buf error;
+	char status[256];
+	int r;
+
+	service_reloading();
+	buf_init(&error, 4096);
+	r = config_load(daemon->options->config_path, &config, &error);
+	if (r == 0) {
+		r = adopt(daemon, config);
+		if (r < 0) {
+			config_unref(config);
+			/* A failure to say so leaves the line empty, not unsaid. */
+			(void)!buf_printf(&error, "out of memory");
+		}
+	}
+	if (r < 0) {
+		report_failure(daemon, &error);
+	} else {
+		count_reload(daemon, STR_LITERAL("success"));
+		log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields), "configuration reloaded");
+	}
+	buf_done(&error);
+	service_ready("%s", reload_status(daemon, status, sizeof(status)));
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way out: drain, then hurry, then leave. */
+#include "base/clock.h"
+#include "daemon/daemon_state.h"
+#include "daemon/service.h"
+#include "nexusd/messages.h"
+
+/* How often the service manager hears that the drain goes on, and what it is asked for. */
+#define PROGRESS_NS        (5 * NS_PER_SEC)
+#define PROGRESS_WISH_USEC 15000000
+/* For the last answers to get out after the drain's time. */
+#define HURRY_NS (2 * NS_PER_SEC)
+
+static void set_timer(struct daemon *daemon, struct timer *timer, uint64_t after_ns)
+{
+	/* Without memory for it the drain has no end of its own: leave now. */
+	if (loop_timer_set(daemon->loop, timer, loop_now_ns(daemon->loop) + after_ns) < 0)
+		loop_stop(daemon->loop);
+}
+
+void shutdown_worker_drained(void *context)
+{
+	struct daemon *daemon = context;
+
+	if (++daemon->n_drained == daemon->n_workers)
+		loop_stop(daemon->loop);
+}
+
+void shutdown_overdue(struct timer *timer)
+{
+	struct daemon *daemon = container_of(timer, struct daemon, overdue);
+
+	if (daemon->hurried) {
+		loop_stop(daemon->loop);
+		return;
+	}
+	log_warning("the drain's time is over; requests still running are ended");
+	daemon->hurried = true;
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		worker_hurry(daemon->workers[i]);
+	set_timer(daemon, timer, HURRY_NS);
+}
+
+void shutdown_progress(struct timer *timer)
+{
+	struct daemon *daemon = container_of(timer, struct daemon, progress);
+
+	service_extend_timeout(PROGRESS_WISH_USEC);
+	set_timer(daemon, timer, PROGRESS_NS);
+}
+
+void shutdown_begin(struct daemon *daemon)
+{
+	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_DRAINING}};
+
+	if (atomic_exchange_explicit(&daemon->lifecycle.draining, true, memory_order_relaxed)) {
+		/* Asked twice: the one who asks does not want to wait. */
+		daemon->hurried = true;
+		loop_stop(daemon->loop);
+		return;
+	}
+	service_stopping("Draining");
+	log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields),
+		  "draining: no new connections, requests under way may finish");
+	set_timer(daemon, &daemon->overdue, daemon->config->timeouts.drain);
+	set_timer(daemon, &daemon->progress, 0);
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		worker_drain(daemon->workers[i]);
+}

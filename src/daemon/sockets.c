@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listeners: those the service manager handed over, matched to the configuration by address or
+ * by name, and the rest opened here. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/daemon_state.h"
+#include "daemon/service.h"
+
+static const struct {
+	const char *name;
+	unsigned face;
+} named_faces[] = {{"api", FACE_API}, {"metrics", FACE_METRICS}};
+
+static unsigned faces_of_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(named_faces); i++)
+		if (name && strcmp(name, named_faces[i].name) == 0)
+			return named_faces[i].face;
+	return 0;
+}
+
+/* The configured listener that an inherited socket stands for; -1 for none. */
+static ssize_t find_configured(const struct config *config, int fd)
+{
+	for (size_t i = 0; i < config->n_listeners; i++)
+		if (listener_has_address(fd, config->listeners[i].address))
+			return (ssize_t)i;
+	return -1;
+}
+
+static int adopt(struct daemon *daemon, const struct service_socket *socket, bool *taken)
+{
+	const struct config *config = daemon->config;
+	ssize_t at = find_configured(config, socket->fd);
+	unsigned faces = at >= 0 ? config->listeners[at].faces : faces_of_name(socket->name);
+	int r;
+
+	if (!faces) {
+		log_error("inherited socket %d (%s) is no configured listener and its name is no "
+			  "face; set its address in listeners, or FileDescriptorName= to api or "
+			  "metrics",
+			  socket->fd, socket->name ? socket->name : "without a name");
+		return -EINVAL;
+	}
+	r = listener_adopt(socket->fd, faces, &daemon->listeners[daemon->n_listeners]);
+	if (r < 0) {
+		log_error("inherited socket %d does not listen: %s", socket->fd, strerror(-r));
+		return r;
+	}
+	daemon->n_listeners++;
+	if (at >= 0)
+		taken[at] = true;
+	return 0;
+}
+
+static int open_configured(struct daemon *daemon, const struct listener_config *config)
+{
+	struct buf error;
+	int r;
+
+	buf_init(&error, 1024);
+	r = listener_open(config->address, config->faces, config->mode,
+			  &daemon->listeners[daemon->n_listeners], &error);
+	if (r == 0)
+		daemon->n_listeners++;
+	else if (config->origin.file)
+		log_error("%s:%u: %.*s", config->origin.file, config->origin.line, (int)error.len,
+			  error.len ? error.data : "");
+	else
+		log_error("%.*s", (int)error.len, error.len ? error.data : "");
+	buf_done(&error);
+	return r;
+}
+
+static int open_all(struct daemon *daemon, const struct service_socket *sockets, size_t n_sockets)
+{
+	const struct config *config = daemon->config;
+	bool *taken = calloc(config->n_listeners + 1, sizeof(*taken));
+	int r = taken ? 0 : -ENOMEM;
+
+	daemon->listeners = calloc(config->n_listeners + n_sockets, sizeof(struct listener *));
+	if (!daemon->listeners)
+		r = -ENOMEM;
+	for (size_t i = 0; i < n_sockets && r == 0; i++)
+		r = adopt(daemon, &sockets[i], taken);
+	for (size_t i = 0; i < config->n_listeners && r == 0; i++)
+		if (!taken[i])
+			r = open_configured(daemon, &config->listeners[i]);
+	free(taken);
+	return r;
+}
+
+int sockets_open(struct daemon *daemon)
+{
+	struct service_socket *sockets = NULL;
+	size_t n = 0;
+	int r = service_inherited(&sockets, &n);
+
+	if (r < 0)
+		log_error("cannot take the inherited sockets: %s", strerror(-r));
+	else
+		r = open_all(daemon, sockets, n);
+	service_sockets_free(sockets, n);
+	return r;
+}
+
+void sockets_close(struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->n_listeners; i++)
+		listener_free(daemon->listeners[i]);
+	daemon->n_listeners = 0;
+	free(daemon->listeners);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "http/server.h"
+#include "upstream/client.h"
+
+struct worker {
+	struct worker_inputs in;
+	pthread_t thread;
+	bool has_thread;
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct client *client;
+	struct api *api;
+	struct server *server;
+	struct hook hook;
+	struct timer beat;
+	bool draining, reported;
+	struct mail drain_mail, hurry_mail, drained_mail;
+};
+
+struct table_mail {
+	struct mail mail;
+	struct worker *worker;
+	struct route_table *table;
+};
+
+static struct server_limits limits_of(const struct config *config)
+{
+	return (struct server_limits){
+		.max_body_bytes = config->limits.max_body,
+		.head_ns = config->timeouts.head,
+		.body_ns = config->timeouts.body,
+		.idle_ns = config->timeouts.idle,
+	};
+}
+
+static void beat(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, beat);
+
+	/* The timer that has just fired left room in the heap: this cannot fail. */
+	(void)!loop_timer_set(worker->loop, timer, loop_now_ns(worker->loop) + worker->in.beat_ns);
+}
+
+static void drained_delivered(struct mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, drained_mail);
+
+	worker->in.drained(worker->in.context);
+}
+
+static uint64_t turn_end(struct hook *hook)
+{
+	struct worker *worker = container_of(hook, struct worker, hook);
+
+	if (worker->draining && !worker->reported && server_connection_count(worker->server) == 0) {
+		worker->reported = true;
+		mailbox_post(worker->in.main, &worker->drained_mail);
+	}
+	return UINT64_MAX;
+}
+
+static void table_delivered(struct mail *mail)
+{
+	struct table_mail *new_table = container_of(mail, struct table_mail, mail);
+	struct worker *worker = new_table->worker;
+	struct server_limits limits = limits_of(new_table->table->config);
+
+	if (api_set_route_table(worker->api, new_table->table) < 0)
+		log_error("no memory for the new configuration; a worker goes on with the old one");
+	else if (worker->server)
+		server_set_limits(worker->server, &limits);
+	free(new_table);
+}
+
+static void drain_delivered(struct mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, drain_mail);
+
+	worker->draining = true;
+	if (worker->server)
+		server_drain(worker->server);
+}
+
+static void hurry_delivered(struct mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, hurry_mail);
+
+	if (worker->server)
+		server_hurry(worker->server);
+}
+
+static void *run(void *context)
+{
+	struct worker *worker = context;
+
+	loop_run(worker->loop);
+	return NULL;
+}
+
+static int build_api(struct worker *worker)
+{
+	struct api_inputs inputs = {
+		.loop = worker->loop,
+		.mailbox = worker->mailbox,
+		.client = worker->client,
+		.registry = worker->in.registry,
+		.slab = registry_slab_new(worker->in.registry),
+		.lifecycle = worker->in.lifecycle,
+		.steps = worker->in.steps,
+		.n_steps = worker->in.n_steps,
+	};
+
+	if (inputs.slab)
+		worker->api = api_new(&inputs);
+	if (!worker->api)
+		return -ENOMEM;
+	return api_set_route_table(worker->api, route_table_ref(worker->in.table));
+}
+
+static int build_server(struct worker *worker)
+{
+	const struct config *config = worker->in.table->config;
+	struct server_options options = {
+		.loop = worker->loop,
+		.ops = &api_ops,
+		.context = worker->api,
+		.max_header_bytes = config->limits.max_header,
+	};
+	struct server_limits limits = limits_of(config);
+
+	worker->server = server_new(&options, &limits);
+	if (!worker->server)
+		return -ENOMEM;
+	for (size_t i = 0; i < worker->in.n_listeners; i++) {
+		int r = server_listen(worker->server, worker->in.listeners[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The server comes first at the end of a turn, so that what it reads is sent on in the same one. */
+static int build(struct worker *worker)
+{
+	int r;
+
+	worker->loop = loop_new();
+	if (!worker->loop || !(worker->mailbox = mailbox_new(worker->loop)) ||
+	    !(worker->client = client_new(worker->loop)))
+		return -ENOMEM;
+	r = build_api(worker);
+	if (r == 0)
+		r = build_server(worker);
+	if (r == 0 && worker->in.beat_ns)
+		r = loop_timer_set(worker->loop, &worker->beat,
+				   loop_now_ns(worker->loop) + worker->in.beat_ns);
+	if (r < 0)
+		return r;
+	loop_hook_add(worker->loop, &worker->hook);
+	r = -pthread_create(&worker->thread, NULL, run, worker);
+	worker->has_thread = r == 0;
+	return r;
+}
+
+struct worker *worker_new(const struct worker_inputs *inputs)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int r;
+
+	if (!worker)
+		return NULL;
+	worker->in = *inputs;
+	list_init(&worker->hook.node);
+	worker->hook.turn_end = turn_end;
+	timer_init(&worker->beat, beat);
+	worker->drain_mail.deliver = drain_delivered;
+	worker->hurry_mail.deliver = hurry_delivered;
+	worker->drained_mail.deliver = drained_delivered;
+	r = build(worker);
+	if (r == 0)
+		return worker;
+	worker_free(worker);
+	errno = -r;
+	return NULL;
+}
+
+struct worker *worker_free(struct worker *worker)
+{
+	if (!worker)
+		return NULL;
+	if (worker->has_thread) {
+		loop_stop(worker->loop);
+		pthread_join(worker->thread, NULL);
+	}
+	loop_hook_remove(&worker->hook);
+	if (worker->loop)
+		loop_timer_clear(worker->loop, &worker->beat);
+	worker->server = server_free(worker->server);
+	/* After the server: until then waiters may name its requests. */
+	mailbox_free(worker->mailbox);
+	api_free(worker->api);
+	client_free(worker->client);
+	loop_free(worker->loop);
+	free(worker);
+	return NULL;
+}
+
+int worker_set_route_table(struct worker *worker, struct route_table *table)
+{
+	struct table_mail *mail = malloc(sizeof(*mail));
+
+	if (!mail)
+		return -ENOMEM;
+	*mail = (struct table_mail){
+		.mail.deliver = table_delivered,
+		.worker = worker,
+		.table = route_table_ref(table),
+	};
+	mailbox_post(worker->mailbox, &mail->mail);
+	return 0;
+}
+
+void worker_drain(struct worker *worker)
+{
+	mailbox_post(worker->mailbox, &worker->drain_mail);
+}
+
+void worker_hurry(struct worker *worker)
+{
+	mailbox_post(worker->mailbox, &worker->hurry_mail);
+}
+
+uint64_t worker_heartbeat(const struct worker *worker)
+{
+	return loop_heartbeat(worker->loop);
+}

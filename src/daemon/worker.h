@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker: one thread with one loop, which serves requests from birth to end. Everything here is
+ * for the main thread; what must happen on the worker's goes there by its mailbox.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "api/api.h"
+#include "base/attr.h"
+#include "config/config.h"
+#include "http/listener.h"
+#include "loop/mailbox.h"
+#include "metrics/registry.h"
+#include "route/route_table.h"
+
+struct worker;
+
+struct worker_inputs {
+	struct registry *registry;
+	const struct lifecycle *lifecycle;
+	struct listener *const *listeners; /* outlive the worker */
+	size_t n_listeners;
+	struct route_table *table; /* worker_new() takes a reference */
+	const struct step *steps;
+	size_t n_steps;
+	uint64_t beat_ns; /* turn at least this often; 0: only when there is work */
+	struct mailbox *main;
+	void (*drained)(void *context); /* on the main thread, once, after worker_drain() */
+	void *context;
+};
+
+/* Starts the thread. NULL with errno set. */
+struct worker *worker_new(const struct worker_inputs *inputs) MUST_CHECK;
+/* Stops the thread, whatever it is doing, and waits for it. Accepts NULL, returns NULL. */
+struct worker *worker_free(struct worker *worker);
+
+/* Takes a reference for the worker. -ENOMEM: it goes on with the old one. */
+int worker_set_route_table(struct worker *worker, struct route_table *table) MUST_CHECK;
+/* No new connections; `drained` is called when the last one is gone. */
+void worker_drain(struct worker *worker);
+/* The time for it is over: requests still running are told so. */
+void worker_hurry(struct worker *worker);
+uint64_t worker_heartbeat(const struct worker *worker);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Integers as decimal text, for loops where printf would be most of the cost. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DECIMAL_MAX = 32 }; /* bytes any of them writes at most; no NUL */
+
+/* All return where the text ends. */
+char *decimal_u64(char *p, uint64_t value);
+char *decimal_i64(char *p, int64_t value);
+/* Nanoseconds as seconds: exact, the shortest that has a point (1.5, 12.0, 0.000000001). */
+char *decimal_seconds(char *p, uint64_t ns);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prometheus text format 0.0.4 and OpenMetrics 1.0 (the specification's "Text format"). Only the
+ * lines that begin with # differ.
+ */
+#include "export/openmetrics.h"
+
+#include <errno.h>
+
+#include "export/decimal.h"
+#include "metrics/snapshot.h"
+
+/* What a sample line has beside its name and its labels: _bucket{,le=""} , a bound, a value. */
+enum { LE_BYTES = 16 + DECIMAL_MAX, LINE_BYTES = 16 + LE_BYTES + DECIMAL_MAX };
+
+struct renderer {
+	struct buf *out;
+	enum exposition format;
+	int error;
+	/* of the family being rendered */
+	const struct metric_row *row;
+	struct str name;
+	struct str le[HISTOGRAM_MAX_BUCKETS]; /* le="0.1"} and a blank */
+	char le_text[HISTOGRAM_MAX_BUCKETS][LE_BYTES];
+};
+
+const char *openmetrics_content_type(enum exposition format)
+{
+	return format == EXPOSITION_OPENMETRICS
+		       ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+		       : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static char *put(char *p, struct str text)
+{
+	memcpy(p, text.p, text.n);
+	return p + text.n;
+}
+
+static bool ends_in(struct str name, struct str suffix)
+{
+	return name.n > suffix.n &&
+	       str_eq((struct str){name.p + name.n - suffix.n, suffix.n}, suffix);
+}
+
+/* In OpenMetrics a family goes without the suffix that its samples get from their kind. */
+static struct str family_name(const struct metric_row *row, enum exposition format)
+{
+	struct str name = str_of(row->name);
+	struct str suffix = row->kind == KIND_COUNTER ? STR_LITERAL("_total")
+			    : row->kind == KIND_INFO  ? STR_LITERAL("_info")
+						      : STR_LITERAL("");
+
+	if (format == EXPOSITION_OPENMETRICS && ends_in(name, suffix))
+		name.n -= suffix.n;
+	return name;
+}
+
+static const char *kind_name(enum metric_kind kind, enum exposition format)
+{
+	static const char *const names[] = {
+		[KIND_COUNTER] = "counter",
+		[KIND_GAUGE] = "gauge",
+		[KIND_HISTOGRAM] = "histogram",
+		[KIND_INFO] = "info",
+	};
+
+	return names[kind == KIND_INFO && format == EXPOSITION_CLASSIC ? KIND_GAUGE : kind];
+}
+
+static int write_help(struct renderer *r, struct str name)
+{
+	int error = buf_printf(r->out, "# HELP %.*s ", (int)name.n, name.p);
+
+	for (const char *p = r->row->help; *p && error == 0; p++) {
+		if (*p == '\n')
+			error = buf_append_str(r->out, STR_LITERAL("\\n"));
+		else if (*p == '\\' || (*p == '"' && r->format == EXPOSITION_OPENMETRICS))
+			error = buf_append(r->out, (char[]){'\\', *p}, 2);
+		else
+			error = buf_append(r->out, p, 1);
+	}
+	return error < 0 ? error : buf_append(r->out, "\n", 1);
+}
+
+static int write_type(struct renderer *r, struct str name)
+{
+	return buf_printf(r->out, "# TYPE %.*s %s\n", (int)name.n, name.p,
+			  kind_name(r->row->kind, r->format));
+}
+
+static int write_metadata(struct renderer *r)
+{
+	struct str name = family_name(r->row, r->format);
+	int error;
+
+	if (r->format == EXPOSITION_CLASSIC) {
+		error = write_help(r, name);
+		return error < 0 ? error : write_type(r, name);
+	}
+	error = write_type(r, name);
+	if (error == 0 && r->row->unit == UNIT_SECONDS && ends_in(name, STR_LITERAL("_seconds")))
+		error = buf_printf(r->out, "# UNIT %.*s seconds\n", (int)name.n, name.p);
+	return error < 0 ? error : write_help(r, name);
+}
+
+/* A bound is printed as a float in both formats: OpenMetrics wants it so. */
+static char *put_bound(char *p, enum metric_unit unit, uint64_t bound)
+{
+	if (unit == UNIT_SECONDS)
+		return decimal_seconds(p, bound);
+	return put(decimal_u64(p, bound), STR_LITERAL(".0"));
+}
+
+static void prepare_bounds(struct renderer *r)
+{
+	size_t n;
+	const uint64_t *bounds = catalog_bounds(r->row->source, &n);
+
+	for (size_t i = 0; i <= n; i++) {
+		char *p = put(r->le_text[i], STR_LITERAL("le=\""));
+
+		p = i < n ? put_bound(p, r->row->unit, bounds[i]) : put(p, STR_LITERAL("+Inf"));
+		p = put(p, STR_LITERAL("\"} "));
+		r->le[i] = (struct str){r->le_text[i], (size_t)(p - r->le_text[i])};
+	}
+}
+
+static void begin_family(void *context, enum metric metric)
+{
+	struct renderer *r = context;
+
+	r->row = metric_row(metric);
+	r->name = str_of(r->row->name);
+	if (r->row->kind == KIND_HISTOGRAM)
+		prepare_bounds(r);
+	if (r->error == 0)
+		r->error = write_metadata(r);
+}
+
+/* The name and the labels of a sample that has no other label. */
+static char *put_head(char *p, const struct renderer *r, struct str suffix, struct str labels)
+{
+	p = put(p, r->name);
+	p = put(p, suffix);
+	if (labels.n) {
+		*p++ = '{';
+		p = put(p, labels);
+		*p++ = '}';
+	}
+	*p++ = ' ';
+	return p;
+}
+
+static char *put_value(char *p, enum metric_unit unit, int64_t value)
+{
+	if (unit == UNIT_NONE)
+		return decimal_i64(p, value);
+	if (value < 0)
+		*p++ = '-';
+	return decimal_seconds(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+static char *put_histogram(char *p, const struct renderer *r, const struct sample *sample)
+{
+	struct str head = {p, 0};
+	uint64_t below = sample->buckets[0];
+
+	/* The lines of a label set begin alike: the first one serves as the others' pattern. */
+	p = put(p, r->name);
+	p = put(p, STR_LITERAL("_bucket{"));
+	if (sample->labels.n) {
+		p = put(p, sample->labels);
+		*p++ = ',';
+	}
+	head.n = (size_t)(p - head.p);
+	p = decimal_u64(put(p, r->le[0]), below);
+	for (size_t i = 1; i < sample->n_buckets; i++) {
+		below += sample->buckets[i];
+		*p++ = '\n';
+		p = decimal_u64(put(put(p, head), r->le[i]), below);
+	}
+	*p++ = '\n';
+	p = put_head(p, r, STR_LITERAL("_sum"), sample->labels);
+	p = r->row->unit == UNIT_SECONDS ? decimal_seconds(p, sample->sum)
+					 : decimal_u64(p, sample->sum);
+	*p++ = '\n';
+	p = put_head(p, r, STR_LITERAL("_count"), sample->labels);
+	return decimal_u64(p, sample->count);
+}
+
+static void render_sample(void *context, const struct sample *sample)
+{
+	struct renderer *r = context;
+	size_t line_bytes = r->name.n + sample->labels.n + LINE_BYTES;
+	char *begin, *p;
+
+	if (r->error == 0)
+		r->error = buf_reserve(r->out, line_bytes * (sample->n_buckets + 2), &begin);
+	if (r->error < 0)
+		return;
+	if (sample->n_buckets)
+		p = put_histogram(begin, r, sample);
+	else
+		p = put_value(put_head(begin, r, STR_LITERAL(""), sample->labels), r->row->unit,
+			      sample->value);
+	*p++ = '\n';
+	buf_commit(r->out, (size_t)(p - begin));
+}
+
+int openmetrics_render(struct registry *registry, enum exposition format, struct buf *out)
+{
+	struct renderer r = {.out = out, .format = format};
+	int error = snapshot_visit(registry, &(struct snapshot_visitor){
+						     .family = begin_family,
+						     .sample = render_sample,
+						     .context = &r,
+						     .merged = true,
+					     });
+
+	if (error == 0)
+		error = r.error;
+	if (error == 0 && format == EXPOSITION_OPENMETRICS)
+		error = buf_append_str(out, STR_LITERAL("# EOF\n"));
+	return error;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Moves the deadline. The timer is only set when it would fire too late: one that fires early looks
+ * at the deadline and waits on, which spares most requests all work on the heap. */
+static void set_deadline(struct connection *connection, uint64_t deadline_ns)
+{
+	connection->deadline_ns = deadline_ns;
+	if (deadline_ns == UINT64_MAX)
+		return;
+	if (timer_is_set(&connection->timer) && connection->timer.due_ns <= deadline_ns)
+		return;
+	/* Out of memory: no deadline is better than no connection; the next phase tries again. */
+	(void)!loop_timer_set(connection->server->loop, &connection->timer, deadline_ns);
+}
+
+void connection_enter(struct connection *connection, enum connection_phase phase)
+{
+	const struct server_limits *limits = &connection->server->limits;
+	uint64_t now = loop_now_ns(connection->server->loop);
+
+	connection->phase = phase;
+	switch (phase) {
+	case CONNECTION_IDLE:
+		set_deadline(connection, now + limits->idle_ns);
+		break;
+	case CONNECTION_HEAD:
+		set_deadline(connection, now + limits->head_ns);
+		break;
+	case CONNECTION_BODY:
+		set_deadline(connection, now + limits->body_ns);
+		break;
+	case CONNECTION_BUSY:
+		set_deadline(connection, UINT64_MAX);
+		break;
+	}
+}
+
+static void deadline_passed(struct connection *connection)
+{
+	switch (connection->phase) {
+	case CONNECTION_IDLE:
+		connection_break(connection);
+		break;
+	case CONNECTION_HEAD:
+	case CONNECTION_BODY:
+		connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
+		connection_break(connection);
+		break;
+	case CONNECTION_BUSY:
+		break;
+	}
+}
+
+static void timer_fired(struct timer *timer)
+{
+	struct connection *connection = container_of(timer, struct connection, timer);
+	struct loop *loop = connection->server->loop;
+
+	if (connection->deadline_ns == UINT64_MAX)
+		return;
+	if (connection->deadline_ns > loop_now_ns(loop))
+		(void)!loop_timer_set(loop, timer, connection->deadline_ns);
+	else
+		deadline_passed(connection);
+}
+
+/* Edge-triggered: says once that a request's first byte came, and once that the client left. */
+static void peer_ready(struct watch *watch, uint32_t events)
+{
+	struct connection *connection = container_of(watch, struct connection, peer);
+
+	if ((events & EPOLLIN) && connection->phase == CONNECTION_IDLE)
+		connection_enter(connection, CONNECTION_HEAD);
+	if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) || connection->peer_gone)
+		return;
+	connection->peer_gone = true;
+	/* Not at once: libmicrohttpd may have sent all of the reply and not have said so yet. */
+	list_append(&connection->server->leaving, &connection->leaving);
+	connection->server->mhd_ready = true;
+}
+
+static struct connection *connection_new(struct server *server, const struct listener *listener,
+					 int fd)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return NULL;
+	connection->server = server;
+	connection->fd = fd;
+	connection->faces = listener->faces;
+	connection->deadline_ns = UINT64_MAX;
+	list_init(&connection->node);
+	list_init(&connection->leaving);
+	watch_init(&connection->peer, peer_ready);
+	timer_init(&connection->timer, timer_fired);
+	return connection;
+}
+
+static void connection_free(struct connection *connection)
+{
+	struct server *server = connection->server;
+
+	loop_unwatch(server->loop, &connection->peer);
+	loop_timer_clear(server->loop, &connection->timer);
+	list_remove(&connection->node);
+	list_remove(&connection->leaving);
+	free(connection->target);
+	free(connection);
+}
+
+void connection_open(struct server *server, const struct listener *listener, int fd,
+		     const void *address, unsigned address_bytes)
+{
+	struct connection *connection = connection_new(server, listener, fd);
+	int one = 1;
+
+	if (!connection) {
+		close(fd);
+		return;
+	}
+	/* Frames must not wait for the client's delayed ACK; best effort. */
+	if (listener->is_tcp)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	server->accepting = connection;
+	/* It owns the fd from here on, also when it fails; connection_notify() takes the rest. */
+	if (MHD_add_connection(server->mhd, fd, address, address_bytes) != MHD_YES &&
+	    server->accepting)
+		connection_free(connection);
+	server->accepting = NULL;
+	server->mhd_ready = true;
+}
+
+static void connection_started(struct server *server, struct MHD_Connection *mhd,
+			       void **socket_context)
+{
+	struct connection *connection = server->accepting;
+
+	assert(connection);
+	server->accepting = NULL;
+	connection->mhd = mhd;
+	*socket_context = connection;
+	list_append(&server->connections, &connection->node);
+	server->n_connections++;
+	server->ops->connections(server->context, 1);
+	/* A client that is slow to begin has the time of a head, not of an idle connection. Without
+	 * the watch it is merely noticed later that it left. */
+	(void)!loop_watch(server->loop, &connection->peer, connection->fd,
+			  EPOLLIN | EPOLLRDHUP | EPOLLET);
+	set_deadline(connection, loop_now_ns(server->loop) + server->limits.head_ns);
+}
+
+void connection_notify(void *context, struct MHD_Connection *mhd, void **socket_context,
+		       enum MHD_ConnectionNotificationCode code)
+{
+	struct server *server = context;
+	struct connection *connection = *socket_context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		connection_started(server, mhd, socket_context);
+	} else if (connection) {
+		*socket_context = NULL;
+		server->n_connections--;
+		server->ops->connections(server->context, -1);
+		connection_free(connection);
+	}
+}
+
+void connection_suspend(struct connection *connection)
+{
+	assert(!connection->suspended);
+	connection->suspended = true;
+	MHD_suspend_connection(connection->mhd);
+}
+
+void connection_resume(struct connection *connection)
+{
+	if (!connection->suspended)
+		return;
+	connection->suspended = false;
+	MHD_resume_connection(connection->mhd);
+	/* libmicrohttpd drops its own wake-up in external mode. */
+	connection->server->mhd_ready = true;
+	loop_again(connection->server->loop);
+}
+
+void connection_break(struct connection *connection)
+{
+	/* Reads now give the end of file and writes EPIPE: both make libmicrohttpd close. */
+	(void)shutdown(connection->fd, SHUT_RDWR);
+	connection_resume(connection);
+	connection->server->mhd_ready = true;
+	loop_again(connection->server->loop);
+}
+
+void connection_close_idle(struct connection *connection)
+{
+	int unread = 0;
+
+	if (connection->phase != CONNECTION_IDLE)
+		return;
+	/* Bytes that libmicrohttpd has not fetched yet may be a whole request: serve it first. */
+	if (ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0)
+		return;
+	connection_break(connection);
+}
+
+static int write_refusal(struct buf *out, enum problem problem)
+{
+	const struct problem_row *row = problem_row(problem);
+	struct buf body;
+	int r;
+
+	buf_init(&body, 4096);
+	r = problem_write(&body, problem, NULL, NULL, NULL);
+	if (r == 0)
+		r = buf_printf(out,
+			       "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
+			       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+			       row->status, MHD_get_reason_phrase_for(row->status), body.len);
+	if (r == 0)
+		r = buf_append_str(out, buf_str(&body));
+	buf_done(&body);
+	return r;
+}
+
+void connection_refuse(struct connection *connection, enum problem problem)
+{
+	struct server *server = connection->server;
+	struct buf answer;
+
+	if (connection->refused)
+		return;
+	connection->refused = true;
+	buf_init(&answer, 4096);
+	/* Without memory, or when the client does not read, it only sees the close. */
+	if (write_refusal(&answer, problem) == 0)
+		(void)!send(connection->fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_done(&answer);
+	(void)shutdown(connection->fd, SHUT_WR);
+	if (connection->exchange)
+		connection->exchange->refusal = problem;
+	else
+		server->ops->refused(server->context, problem);
+}

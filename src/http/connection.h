@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client's connection: its phase and deadline, and a watch of our own beside libmicrohttpd's,
+ * which sees the client leave also while the connection is suspended. Internal to http/.
+ */
+#pragma once
+
+#include <microhttpd.h>
+
+#include "base/list.h"
+#include "base/problem.h"
+#include "http/exchange.h"
+#include "http/listener.h"
+#include "http/server.h"
+#include "loop/loop.h"
+
+enum connection_phase {
+	CONNECTION_IDLE, /* nothing of a request has come */
+	CONNECTION_HEAD, /* its first byte has */
+	CONNECTION_BODY,
+	CONNECTION_BUSY, /* the request is complete, the reply under way */
+};
+
+struct connection {
+	struct list node;    /* in server->connections */
+	struct list leaving; /* in server->leaving once the client has left */
+	struct server *server;
+	struct MHD_Connection *mhd;
+	int fd;
+	unsigned faces;
+	enum connection_phase phase;
+	bool peer_gone, refused, suspended;
+	struct watch peer;
+	struct timer timer;
+	uint64_t deadline_ns; /* of the phase; UINT64_MAX none. The timer may fire earlier and waits
+				 on. */
+	char *target;         /* of the request whose head is being read */
+	struct exchange *exchange;
+};
+
+/* server.c's parts that connection.c, exchange.c and listener.c need. */
+struct server {
+	struct loop *loop;
+	struct MHD_Daemon *mhd;
+	struct watch mhd_watch;
+	struct hook hook;
+	bool mhd_ready;      /* libmicrohttpd has something to do */
+	uint64_t mhd_due_ns; /* when it wants to look at its timeouts */
+	bool draining;
+	const struct http_ops *ops;
+	void *context;
+	uint64_t max_header_bytes;
+	struct server_limits limits;
+	struct list connections, acceptors, leaving;
+	size_t n_connections;
+	struct connection *accepting; /* while inside MHD_add_connection() */
+};
+
+/* An accepted socket becomes a connection, or is closed. */
+void connection_open(struct server *server, const struct listener *listener, int fd,
+		     const void *address, unsigned address_bytes);
+/* libmicrohttpd's MHD_OPTION_NOTIFY_CONNECTION. */
+void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
+		       enum MHD_ConnectionNotificationCode code);
+void connection_enter(struct connection *connection, enum connection_phase phase);
+/* Suspending stops libmicrohttpd from calling for a reply or more of it. */
+void connection_suspend(struct connection *connection);
+void connection_resume(struct connection *connection);
+/* Makes libmicrohttpd notice, whatever it is doing, that the connection is over. */
+void connection_break(struct connection *connection);
+/* Closes it if it is between requests. */
+void connection_close_idle(struct connection *connection);
+/* Answers out of turn, on the bare socket: libmicrohttpd takes no reply in mid-request. */
+void connection_refuse(struct connection *connection, enum problem problem);
+
+static inline struct connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* exchange.c's callbacks for libmicrohttpd, with the server as context */
+void *exchange_uri_seen(void *server, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result exchange_handle(void *server, struct MHD_Connection *mhd, const char *url,
+				const char *method, const char *version, const char *upload_data,
+				size_t *upload_data_size, void **request_context);
+void exchange_completed(void *server, struct MHD_Connection *mhd, void **request_context,
+			enum MHD_RequestTerminationCode code);
+/* The client left; what could still be handed over to it was. */
+void exchange_client_left(struct exchange *exchange);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/exchange.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/connection.h"
+#include "http/guard.h"
+
+/* Beside timeouts.body, a body has a second for each of these. */
+#define BODY_BYTES_PER_SEC 65536
+
+/* From 1.0.5 on libmicrohttpd hides nothing of a head, so that the bytes need not be accounted. */
+#define MHD_HIDES_HEAD_BYTES (MHD_VERSION < 0x01000500)
+
+static struct exchange *exchange_new(struct connection *connection, const char *method)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	exchange->connection = connection;
+	exchange->method = method;
+	exchange->target = connection->target ? connection->target : "";
+	exchange->arrival_ns = clock_monotonic_ns();
+	exchange->faces = connection->faces;
+	exchange->refusal = N_PROBLEMS;
+	buf_init(&exchange->body, connection->server->limits.max_body_bytes);
+	buf_init(&exchange->queue, 4 * EXCHANGE_HIGH_WATER_BYTES);
+	connection->exchange = exchange;
+	return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	struct connection *connection = exchange->connection;
+
+	connection->exchange = NULL;
+	free(connection->target);
+	connection->target = NULL;
+	if (exchange->response)
+		MHD_destroy_response(exchange->response);
+	buf_done(&exchange->body);
+	buf_done(&exchange->queue);
+	free(exchange);
+}
+
+void *exchange_uri_seen(void *context UNUSED, const char *uri, struct MHD_Connection *mhd)
+{
+	struct connection *connection = connection_of(mhd);
+
+	/* Kept by the connection, not by an exchange: libmicrohttpd may still refuse the request by
+	 * itself, and then nobody would be told to free it. NULL for no memory fails the guard. */
+	if (connection) {
+		free(connection->target);
+		connection->target = str_dup(str_of(uri));
+		if (connection->phase == CONNECTION_IDLE)
+			connection_enter(connection, CONNECTION_HEAD);
+	}
+	return NULL;
+}
+
+static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind UNUSED, const char *name,
+				  size_t name_bytes, const char *value, size_t value_bytes)
+{
+	guard_header(context, (struct str){name, name_bytes}, (struct str){value, value_bytes});
+	return MHD_YES;
+}
+
+static size_t head_bytes(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info ? info->header_size : 0;
+}
+
+/* What is wrong with the head, N_PROBLEMS for nothing. */
+static enum problem judge_head(struct exchange *exchange, const char *version)
+{
+	struct connection *connection = exchange->connection;
+	const struct server *server = connection->server;
+	size_t bytes = head_bytes(connection->mhd);
+	struct guard guard;
+
+	guard_begin(&guard, str_of(exchange->method), str_of(exchange->target), str_of(version));
+	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
+	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
+	exchange->content_length = guard.content_length;
+	switch (guard_end(&guard, MHD_HIDES_HEAD_BYTES ? bytes : 0)) {
+	case GUARD_BAD_FRAMING:
+		return PROBLEM_BAD_FRAMING;
+	case GUARD_UNSUPPORTED_CODING:
+		return PROBLEM_UNSUPPORTED_TRANSFER_ENCODING;
+	case GUARD_PASS:
+		break;
+	}
+	if (bytes > server->max_header_bytes)
+		return strlen(exchange->target) > server->max_header_bytes / 2
+			       ? PROBLEM_URI_TOO_LONG
+			       : PROBLEM_HEADERS_TOO_LARGE;
+	if (guard.content_length > server->limits.max_body_bytes)
+		return PROBLEM_PAYLOAD_TOO_LARGE;
+	return N_PROBLEMS;
+}
+
+static enum MHD_Result queue_reply(struct exchange *exchange)
+{
+	struct connection *connection = exchange->connection;
+	enum MHD_Result result;
+
+	if (!exchange->response || exchange->aborted)
+		return MHD_NO;
+	if (exchange->close_after || connection->server->draining)
+		MHD_add_response_header(exchange->response, "Connection", "close");
+	exchange->queued = true;
+	result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);
+	MHD_destroy_response(exchange->response);
+	exchange->response = NULL;
+	return result;
+}
+
+static enum MHD_Result begin(struct connection *connection, const char *method, const char *version,
+			     void **request_context)
+{
+	struct exchange *exchange = exchange_new(connection, method);
+	enum problem refusal;
+
+	if (!exchange)
+		return MHD_NO;
+	*request_context = exchange;
+	refusal = judge_head(exchange, version);
+	connection_enter(connection, CONNECTION_BODY);
+	connection->server->ops->begin(exchange, refusal);
+	if (!exchange->sent)
+		return MHD_YES;
+	/* The body, if there is one, stays unread: nothing may follow it on this connection. */
+	if (exchange->has_body || refusal != N_PROBLEMS)
+		exchange->close_after = true;
+	exchange->request_complete = true;
+	connection_enter(connection, CONNECTION_BUSY);
+	return queue_reply(exchange);
+}
+
+static enum MHD_Result receive(struct exchange *exchange, const char *data, size_t *bytes)
+{
+	struct connection *connection = exchange->connection;
+	size_t n = *bytes;
+	int r;
+
+	*bytes = 0;
+	if (connection->refused)
+		return MHD_NO;
+	r = buf_append(&exchange->body, data, n);
+	connection->deadline_ns += n * NS_PER_SEC / BODY_BYTES_PER_SEC;
+	if (r == 0)
+		return MHD_YES;
+	/* Only a chunked body gets here: an announced length was judged with the head. */
+	connection_refuse(connection,
+			  r == -EMSGSIZE ? PROBLEM_PAYLOAD_TOO_LARGE : PROBLEM_OVERLOADED);
+	return MHD_NO;
+}
+
+static enum MHD_Result complete(struct exchange *exchange)
+{
+	struct connection *connection = exchange->connection;
+
+	if (!exchange->request_complete) {
+		exchange->request_complete = true;
+		connection_enter(connection, CONNECTION_BUSY);
+		if (connection->peer_gone) {
+			exchange_client_left(exchange);
+			return MHD_NO;
+		}
+		connection->server->ops->request(exchange);
+	}
+	if (exchange->aborted)
+		return MHD_NO;
+	if (exchange->sent)
+		return queue_reply(exchange);
+	connection_suspend(connection);
+	return MHD_YES;
+}
+
+enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd,
+				const char *url UNUSED, const char *method, const char *version,
+				const char *upload_data, size_t *upload_data_size,
+				void **request_context)
+{
+	struct exchange *exchange = *request_context;
+
+	if (!exchange)
+		return begin(connection_of(mhd), method, version, request_context);
+	if (*upload_data_size)
+		return receive(exchange, upload_data, upload_data_size);
+	return complete(exchange);
+}
+
+void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void **request_context,
+			enum MHD_RequestTerminationCode code)
+{
+	struct server *server = context;
+	struct exchange *exchange = *request_context;
+	struct connection *connection;
+
+	if (!exchange)
+		return;
+	*request_context = NULL;
+	connection = exchange->connection;
+	server->ops->end(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+					   !exchange->aborted &&
+					   (!exchange->streaming || exchange->whole));
+	exchange_free(exchange);
+	connection_enter(connection, CONNECTION_IDLE);
+	if (server->draining)
+		connection_close_idle(connection);
+}
+
+void exchange_client_left(struct exchange *exchange)
+{
+	/* In mid-request libmicrohttpd is reading and sees it by itself. */
+	if (!exchange->request_complete || exchange->aborted)
+		return;
+	exchange->aborted = true;
+	exchange->connection->server->ops->gone(exchange);
+	connection_break(exchange->connection);
+}
+
+void *exchange_context(const struct exchange *exchange)
+{
+	return exchange->connection->server->context;
+}
+
+struct str exchange_header(const struct exchange *exchange, const char *name)
+{
+	return str_of(
+		MHD_lookup_connection_value(exchange->connection->mhd, MHD_HEADER_KIND, name));
+}
+
+bool exchange_is_gone(const struct exchange *exchange)
+{
+	return exchange->connection->peer_gone;
+}

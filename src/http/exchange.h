@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request and its reply on one connection. Owned by the server: made when the head has
+ * arrived, freed after http_ops.end. Worker-local, like all of http/.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "http/server.h"
+
+/* A stream's queue: the producer should pause above the high mark; http_ops.drained says when the
+ * low one is reached again. */
+#define EXCHANGE_HIGH_WATER_BYTES (256u * 1024)
+#define EXCHANGE_LOW_WATER_BYTES  (64u * 1024)
+
+struct connection;
+struct MHD_Response;
+
+struct exchange {
+	const char *method;      /* libmicrohttpd's, as received */
+	const char *target;      /* as received, query included */
+	bool has_body;           /* the head announced one */
+	uint64_t content_length; /* bytes, 0 when chunked */
+	uint64_t arrival_ns;     /* of the complete head, on loop_now_ns()'s scale */
+	unsigned faces;          /* of the listener */
+	struct buf body;         /* of the request */
+	void *user;              /* the upper layer's */
+
+	/* the server's own */
+	struct connection *connection;
+	struct MHD_Response *response;
+	unsigned status;
+	enum problem refusal; /* how it was refused out of turn, N_PROBLEMS when not */
+	struct buf queue;     /* of a stream */
+	bool request_complete, replied, sent, queued;
+	bool streaming, finished, whole, wants_drain, aborted, close_after;
+};
+
+/* http_ops' context, of the server the exchange runs on. */
+void *exchange_context(const struct exchange *exchange);
+/* The value of a request header, borrowed until the end; {NULL, 0} when absent. */
+struct str exchange_header(const struct exchange *exchange, const char *name);
+/* The client has closed its side. */
+bool exchange_is_gone(const struct exchange *exchange);
+
+/*
+ * A reply: one exchange_reply_*(), then its headers, then exchange_send(). Each may fail for want
+ * of memory and returns -ENOMEM; the exchange then ends undelivered, by a closed connection.
+ */
+
+/* Takes `body` (malloc'ed, may be NULL when length is 0) over, also on failure. */
+int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length);
+/* The body comes by exchange_write(); `length` -1 when unknown (chunked). */
+int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t length);
+/* Refuses (-EINVAL) what is no field by RFC 9110; the reply is then sent without it. */
+int exchange_add_header(struct exchange *exchange, const char *name, const char *value);
+/* The connection ends after this reply. */
+void exchange_close_after(struct exchange *exchange);
+void exchange_send(struct exchange *exchange);
+
+/* Appends to the stream's queue. -ENOMEM, -EMSGSIZE past the ceiling (4 times the high mark). */
+int exchange_write(struct exchange *exchange, struct str bytes) MUST_CHECK;
+size_t exchange_queued_bytes(const struct exchange *exchange);
+/* No more follows. Not `whole`: the queue is sent, then the connection closed without the end
+ * that would pass it off as complete. */
+void exchange_finish(struct exchange *exchange, bool whole);
+/* Ends it at once without a reply. */
+void exchange_abort(struct exchange *exchange);

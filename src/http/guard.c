@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/guard.h"
+
+static bool is_token_char(unsigned char c)
+{
+	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return true;
+	return c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
+}
+
+bool guard_is_token(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_token_char((unsigned char)s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
+/* HTAB is the one control character a field value may hold; obs-text (above 0x7f) may pass. */
+static bool is_field_value(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* Nothing that a later hop could cut or split at: controls, blanks, and %00. */
+static bool is_target(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c == 0x7f)
+			return false;
+		if (c == '%' && s.n - i >= 3 && s.p[i + 1] == '0' && s.p[i + 2] == '0')
+			return false;
+	}
+	return s.n > 0;
+}
+
+void guard_begin(struct guard *guard, struct str method, struct str target, struct str version)
+{
+	*guard = (struct guard){0};
+	guard->http_1_0 = str_eq(version, STR_LITERAL("HTTP/1.0"));
+	if (!guard->http_1_0 && !str_eq(version, STR_LITERAL("HTTP/1.1")))
+		guard->bad = true;
+	if (!guard_is_token(method) || !is_target(target))
+		guard->bad = true;
+	/* The request line: two blanks and CRLF beside its three parts. */
+	guard->accounted = method.n + 1 + target.n + 1 + version.n + 2;
+}
+
+static void account(struct guard *guard, struct str name, struct str value)
+{
+	/* Between a name and its value stand at least the colon; after a value exactly CRLF. */
+	if ((guard->next_name && name.p != guard->next_name) || value.p < name.p + name.n + 1) {
+		guard->bad = true;
+		return;
+	}
+	guard->accounted += (size_t)(value.p - name.p) + value.n + 2;
+	guard->next_name = value.p + value.n + 2;
+}
+
+void guard_header(struct guard *guard, struct str name, struct str value)
+{
+	account(guard, name, value);
+	if (!guard_is_token(name) || !is_field_value(value)) {
+		guard->bad = true;
+		return;
+	}
+	if (str_eq_nocase(name, STR_LITERAL("host"))) {
+		guard->n_hosts++;
+	} else if (str_eq_nocase(name, STR_LITERAL("content-length"))) {
+		guard->n_lengths++;
+		if (str_to_u64(value, &guard->content_length) < 0 ||
+		    guard->content_length > INT64_MAX)
+			guard->bad = true;
+	} else if (str_eq_nocase(name, STR_LITERAL("transfer-encoding"))) {
+		guard->n_codings++;
+		if (str_eq_nocase(value, STR_LITERAL("chunked")))
+			guard->chunked = true;
+		else
+			guard->other_coding = true;
+	}
+}
+
+enum guard_verdict guard_end(const struct guard *guard, size_t head_bytes)
+{
+	if (guard->bad || guard->n_lengths > 1 || guard->n_codings > 1)
+		return GUARD_BAD_FRAMING;
+	if (guard->n_codings && (guard->n_lengths || guard->http_1_0))
+		return GUARD_BAD_FRAMING;
+	if (guard->n_hosts > 1 || (guard->n_hosts == 0 && !guard->http_1_0))
+		return GUARD_BAD_FRAMING;
+	if (head_bytes && guard->accounted + 2 != head_bytes)
+		return GUARD_BAD_FRAMING;
+	return guard->other_coding ? GUARD_UNSUPPORTED_CODING : GUARD_PASS;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A listening socket, opened once by the main thread and accepted from by every worker through
+ * its own epoll (EPOLLEXCLUSIVE). One shared queue per address: a connection waits for whichever
+ * worker is free, and none is lost when a worker goes.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+
+struct listener {
+	int fd;
+	unsigned faces;
+	bool is_tcp;
+	bool inherited;    /* from the service manager, which owns its file */
+	char *address;     /* as configured, with the port the kernel chose */
+	char *unlink_path; /* of a unix socket we made, or NULL */
+};
+
+/* Binds and listens. On failure -errno and one line of text in `error`, such as
+ * "cannot listen on 127.0.0.1:8000: Address already in use". */
+int listener_open(const char *address, unsigned faces, unsigned unix_mode,
+		  struct listener **ret_listener, struct buf *error) MUST_CHECK;
+/* Takes over a listening socket that was inherited. -EINVAL when it is none. */
+int listener_adopt(int fd, unsigned faces, struct listener **ret_listener) MUST_CHECK;
+/* Does an inherited socket have this configured address? */
+bool listener_has_address(int fd, const char *address);
+/* Closes it and removes the file of a unix socket. Accepts NULL, returns NULL. */
+struct listener *listener_free(struct listener *listener);

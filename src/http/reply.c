@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reply's half of exchange.h: what the upper layer sends, and how libmicrohttpd fetches it. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "http/connection.h"
+#include "http/exchange.h"
+
+/* What libmicrohttpd fetches at a time of a body whose length is known. */
+#define BLOCK_BYTES 16384
+
+int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length)
+{
+	assert(!exchange->replied);
+	exchange->replied = true;
+	exchange->status = status;
+	exchange->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+	if (exchange->response)
+		return 0;
+	free(body);
+	return -ENOMEM;
+}
+
+static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, size_t max)
+{
+	struct exchange *exchange = context;
+	size_t n = exchange->queue.len < max ? exchange->queue.len : max;
+
+	if (exchange->aborted)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n == 0) {
+		if (exchange->finished)
+			return exchange->whole ? MHD_CONTENT_READER_END_OF_STREAM
+					       : MHD_CONTENT_READER_END_WITH_ERROR;
+		connection_suspend(exchange->connection);
+		return 0;
+	}
+	memcpy(out, exchange->queue.data, n);
+	buf_consume(&exchange->queue, n);
+	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
+		exchange->wants_drain = false;
+		exchange->connection->server->ops->drained(exchange);
+	}
+	return (ssize_t)n;
+}
+
+int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t length)
+{
+	/* A chunked body is fetched into the connection's own pool: the block is not used. */
+	size_t block = length < 0 ? 1 : BLOCK_BYTES;
+
+	assert(!exchange->replied);
+	exchange->replied = true;
+	exchange->status = status;
+	exchange->streaming = true;
+	exchange->response =
+		MHD_create_response_from_callback(length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length,
+						  block, read_queue, exchange, NULL);
+	return exchange->response ? 0 : -ENOMEM;
+}
+
+int exchange_add_header(struct exchange *exchange, const char *name, const char *value)
+{
+	if (!exchange->response)
+		return -ENOMEM;
+	return MHD_add_response_header(exchange->response, name, value) == MHD_YES ? 0 : -EINVAL;
+}
+
+void exchange_close_after(struct exchange *exchange)
+{
+	exchange->close_after = true;
+}
+
+void exchange_send(struct exchange *exchange)
+{
+	assert(exchange->replied && !exchange->sent);
+	exchange->sent = true;
+	/* Suspended or not: exchange_handle() is called (again) and queues it. */
+	connection_resume(exchange->connection);
+}
+
+int exchange_write(struct exchange *exchange, struct str bytes)
+{
+	int r = buf_append_str(&exchange->queue, bytes);
+
+	if (r < 0)
+		return r;
+	if (exchange->queue.len >= EXCHANGE_HIGH_WATER_BYTES)
+		exchange->wants_drain = true;
+	connection_resume(exchange->connection);
+	return 0;
+}
+
+size_t exchange_queued_bytes(const struct exchange *exchange)
+{
+	return exchange->queue.len;
+}
+
+void exchange_finish(struct exchange *exchange, bool whole)
+{
+	exchange->finished = true;
+	exchange->whole = whole;
+	connection_resume(exchange->connection);
+}
+
+void exchange_abort(struct exchange *exchange)
+{
+	exchange->aborted = true;
+	connection_break(exchange->connection);
+}

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+# main.c is all that tests and fuzzers do not link.
+sbin_PROGRAMS += nexusd
+nexusd_SOURCES = src/main.c

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metrics/bundle.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "metrics/registry_state.h"
+
+/* The statuses that end nearly all requests. Others are looked up each time. */
+#define CACHED_STATUSES(X)                                                                         \
+	X(200)                                                                                     \
+	X(400) X(401) X(403) X(404) X(408) X(413) X(422) X(429) X(499) X(500) X(502) X(503) X(504) \
+		X(529)
+
+enum cached_status {
+#define X(status) CACHED_##status,
+	CACHED_STATUSES(X)
+#undef X
+		N_CACHED_STATUSES
+};
+
+enum {
+	N_OUTCOMES = 0
+#define X(id, name) +1
+	OUTCOMES(X)
+#undef X
+};
+
+/* NULL until first used. */
+typedef _Atomic(const struct series *) series_slot;
+
+struct bundle {
+	struct registry *registry;
+	struct str model, backend;
+	series_slot requests[N_CACHED_STATUSES];
+	series_slot duration;
+	series_slot tokens[N_TOKEN_TYPES];
+	series_slot upstream_requests[N_OUTCOMES];
+	series_slot usage_missing;
+	char names[];
+};
+
+/* The model's name, its length, the backend's name: no two pairs read the same. */
+static int write_key(struct buf *out, struct str model, struct str backend)
+{
+	int r = buf_append_str(out, model);
+
+	if (r == 0)
+		r = buf_append(out, &model.n, sizeof(model.n));
+	if (r == 0)
+		r = buf_append_str(out, backend);
+	return r;
+}
+
+static struct bundle *bundle_new(struct registry *registry, struct str model, struct str backend)
+{
+	struct bundle *bundle = calloc(1, sizeof(*bundle) + model.n + backend.n);
+
+	if (!bundle)
+		return NULL;
+	bundle->registry = registry;
+	bundle->model = (struct str){bundle->names, model.n};
+	bundle->backend = (struct str){bundle->names + model.n, backend.n};
+	if (model.n)
+		memcpy(bundle->names, model.p, model.n);
+	if (backend.n)
+		memcpy(bundle->names + model.n, backend.p, backend.n);
+	return bundle;
+}
+
+/* With the mutex. */
+static struct bundle *find_or_make(struct registry *registry, struct str key, struct str model,
+				   struct str backend)
+{
+	struct bundle *bundle = map_find(registry->bundles, key);
+
+	if (bundle)
+		return bundle;
+	if (map_count(registry->bundles) >= registry->options.max_series)
+		return registry->other_bundle;
+	bundle = bundle_new(registry, model, backend);
+	if (bundle && map_set(registry->bundles, key, bundle) < 0) {
+		free(bundle);
+		return NULL;
+	}
+	return bundle;
+}
+
+struct bundle *bundle_find(struct registry *registry, struct str model, struct str backend)
+{
+	struct bundle *bundle = NULL;
+	struct buf key;
+
+	buf_init(&key, model.n + backend.n + sizeof(model.n));
+	if (write_key(&key, model, backend) == 0) {
+		pthread_mutex_lock(&registry->mutex);
+		bundle = find_or_make(registry, buf_str(&key), model, backend);
+		pthread_mutex_unlock(&registry->mutex);
+	}
+	buf_done(&key);
+	return bundle;
+}
+
+int bundle_init_registry(struct registry *registry)
+{
+	struct str other = STR_LITERAL("_other");
+
+	registry->bundles = map_new();
+	registry->other_bundle = bundle_new(registry, other, other);
+	return registry->bundles && registry->other_bundle ? 0 : -ENOMEM;
+}
+
+void bundle_done_registry(struct registry *registry)
+{
+	size_t cursor = 0;
+	struct str key;
+	void *bundle;
+
+	while (registry->bundles && map_next(registry->bundles, &cursor, &key, &bundle))
+		free(bundle);
+	registry->bundles = map_free(registry->bundles);
+	free(registry->other_bundle);
+}
+
+/* Two threads may both look it up the first time; they find the same series. */
+static const struct series *resolve(struct bundle *bundle, series_slot *slot, enum metric metric,
+				    struct str third)
+{
+	const struct str values[] = {bundle->model, bundle->backend, third};
+	/* Pairs with the release below: the series is found whole. */
+	const struct series *series = atomic_load_explicit(slot, memory_order_acquire);
+
+	if (!series) {
+		series = registry_series(bundle->registry, metric, values);
+		atomic_store_explicit(slot, series, memory_order_release);
+	}
+	return series;
+}
+
+static series_slot *slot_of_status(struct bundle *bundle, unsigned status)
+{
+	switch (status) {
+#define X(status)      \
+	case (status): \
+		return &bundle->requests[CACHED_##status];
+		CACHED_STATUSES(X)
+#undef X
+	default:
+		return NULL;
+	}
+}
+
+const struct series *bundle_requests(struct bundle *bundle, unsigned status)
+{
+	series_slot *slot = slot_of_status(bundle, status);
+	series_slot once = NULL;
+	char text[16];
+	int n;
+
+	if (slot && atomic_load_explicit(slot, memory_order_relaxed))
+		return atomic_load_explicit(slot, memory_order_acquire);
+	n = snprintf(text, sizeof(text), "%u", status);
+	return resolve(bundle, slot ? slot : &once, METRIC_REQUESTS, (struct str){text, (size_t)n});
+}
+
+const struct series *bundle_duration(struct bundle *bundle)
+{
+	return resolve(bundle, &bundle->duration, METRIC_REQUEST_DURATION, (struct str){NULL, 0});
+}
+
+const struct series *bundle_tokens(struct bundle *bundle, enum token_type type)
+{
+	return resolve(bundle, &bundle->tokens[type], METRIC_TOKENS,
+		       type == TOKENS_PROMPT ? STR_LITERAL("prompt") : STR_LITERAL("completion"));
+}
+
+const struct series *bundle_upstream_requests(struct bundle *bundle, enum outcome outcome)
+{
+	return resolve(bundle, &bundle->upstream_requests[outcome], METRIC_UPSTREAM_REQUESTS,
+		       str_of(outcome_name(outcome)));
+}
+
+const struct series *bundle_usage_missing(struct bundle *bundle)
+{
+	return resolve(bundle, &bundle->usage_missing, METRIC_USAGE_MISSING, (struct str){NULL, 0});
+}
+
+void bundle_birth(struct bundle *bundle)
+{
+	bundle_requests(bundle, 200);
+	bundle_duration(bundle);
+	bundle_tokens(bundle, TOKENS_PROMPT);
+	bundle_tokens(bundle, TOKENS_COMPLETION);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metrics/histogram.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+static uint64_t lowest_of_range(size_t range)
+{
+	/* The inverse of histogram_range(); 16..23 and 8 * k + 8..15 are what it gives. */
+	if (range < 16)
+		return range;
+	return (8 + (uint64_t)range % 8) << (range / 8 - 1);
+}
+
+static size_t count_below(const uint64_t *bounds, size_t n, uint64_t value)
+{
+	size_t below = 0;
+
+	while (below < n && bounds[below] < value)
+		below++;
+	return below;
+}
+
+static bool finds(const struct histogram *histogram, uint64_t value)
+{
+	return histogram_bucket(histogram, value) ==
+	       count_below(histogram->bounds, histogram->n_bounds, value);
+}
+
+static bool is_exact(const struct histogram *histogram)
+{
+	for (size_t i = 0; i < histogram->n_bounds; i++)
+		if (!finds(histogram, histogram->bounds[i]) ||
+		    !finds(histogram, histogram->bounds[i] + 1))
+			return false;
+	for (size_t range = 0; range < HISTOGRAM_RANGES; range++)
+		if (!finds(histogram, lowest_of_range(range)))
+			return false;
+	return finds(histogram, UINT64_MAX);
+}
+
+int histogram_init(struct histogram *histogram, const uint64_t *bounds, size_t n)
+{
+	if (n == 0 || n > HISTOGRAM_MAX_BOUNDS || bounds[n - 1] == UINT64_MAX)
+		return -EINVAL;
+	for (size_t i = 1; i < n; i++)
+		if (bounds[i] <= bounds[i - 1])
+			return -EINVAL;
+	*histogram = (struct histogram){.n_bounds = n};
+	for (size_t i = 0; i < HISTOGRAM_MAX_BUCKETS; i++)
+		histogram->bounds[i] = i < n ? bounds[i] : UINT64_MAX;
+	for (size_t range = 0; range < HISTOGRAM_RANGES; range++) {
+		uint64_t lowest = lowest_of_range(range);
+		uint64_t highest =
+			range + 1 < HISTOGRAM_RANGES ? lowest_of_range(range + 1) - 1 : UINT64_MAX;
+		size_t first = count_below(bounds, n, lowest);
+		unsigned inside = (unsigned)(count_below(bounds, n, highest) - first);
+
+		histogram->first[range] = (uint8_t)first;
+		if (histogram->n_comparisons < inside)
+			histogram->n_comparisons = inside;
+	}
+	return is_exact(histogram) ? 0 : -EINVAL;
+}

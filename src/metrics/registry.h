@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry: families from catalog.def, their series, and one slab of cells per writing thread.
+ * Recording is a relaxed load and store into the thread's own slab: no lock, no allocation,
+ * no lookup. Making a series takes a mutex, once per label set. Series are never freed and never
+ * move. Values are integers in the family's unit (ns, bytes, tokens, ...).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "metrics/catalog.h"
+#include "metrics/histogram.h"
+#include "metrics/slab.h"
+
+struct registry;
+
+struct registry_options {
+	bool raw_labels;   /* metrics.label_values = "raw" */
+	size_t max_series; /* in all */
+	size_t max_series_per_family;
+};
+
+struct registry *registry_new(const struct registry_options *options) MUST_CHECK;
+/* No slab may be written any more. Accepts NULL, returns NULL. */
+struct registry *registry_free(struct registry *registry);
+
+/* A slab for the calling thread to write; owned by the registry. NULL for no memory. */
+struct slab *registry_slab_new(struct registry *registry) MUST_CHECK;
+
+/*
+ * The series of a family with these label values (as many as the family has labels; real names,
+ * any bytes). Any thread. Never NULL: past a budget, or without memory, it is the family's _other
+ * series and nexus_metric_overflow_total{metric} counts the call. Born at 0, visible at once.
+ */
+const struct series *registry_series(struct registry *registry, enum metric metric,
+				     const struct str *values);
+
+/* A gauge read when a snapshot is taken: `collect` calls `emit` for each of its label sets.
+ * Register before the first snapshot. -ENOMEM. */
+typedef void provider_emit_fn(void *emitter, const struct str *values, int64_t value);
+int registry_provide(struct registry *registry, enum metric metric,
+		     void (*collect)(void *context, provider_emit_fn *emit, void *emitter),
+		     void *context) MUST_CHECK;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metrics/slab.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { CHUNK_BYTES = SLAB_CHUNK_CELLS * sizeof(uint64_t), READS_BEFORE_YIELD = 32 };
+
+struct slab *slab_new(size_t n_chunks)
+{
+	struct slab *slab = calloc(1, sizeof(*slab) + n_chunks * sizeof(slab->chunks[0]));
+
+	if (slab)
+		slab->n_chunks = n_chunks;
+	return slab;
+}
+
+struct slab *slab_free(struct slab *slab)
+{
+	if (!slab)
+		return NULL;
+	for (size_t i = 0; i < slab->n_chunks && slab->chunks[i]; i++)
+		munmap(slab->chunks[i], CHUNK_BYTES);
+	free(slab);
+	return NULL;
+}
+
+int slab_add_chunk(struct slab *slab, size_t chunk)
+{
+	void *bytes;
+
+	assert(chunk < slab->n_chunks);
+	if (slab->chunks[chunk])
+		return 0;
+	/* Whole pages: no two threads write to one cache line, and untouched ones cost nothing. */
+	bytes = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bytes == MAP_FAILED)
+		return -ENOMEM;
+	slab->chunks[chunk] = bytes;
+	return 0;
+}
+
+static bool try_read(const _Atomic uint64_t *cell, uint64_t *buckets, size_t n_buckets,
+		     uint64_t *ret_sum)
+{
+	/* All acquires pair with the releases in slab_observe(). */
+	uint64_t sequence = atomic_load_explicit(cell, memory_order_acquire);
+
+	if (sequence & 1)
+		return false;
+	for (size_t i = 0; i < n_buckets; i++)
+		buckets[i] = atomic_load_explicit(cell + SLAB_BUCKETS + i, memory_order_acquire);
+	*ret_sum = atomic_load_explicit(cell + SLAB_SUM, memory_order_acquire);
+	return atomic_load_explicit(cell, memory_order_relaxed) == sequence;
+}
+
+void slab_read_histogram(const struct slab *slab, const struct series *series, uint64_t *buckets,
+			 uint64_t *sum)
+{
+	const _Atomic uint64_t *cell = slab_cell(slab, series);
+	size_t n_buckets = series->histogram->n_bounds + 1;
+	uint64_t copy[HISTOGRAM_MAX_BUCKETS];
+	uint64_t copied_sum;
+
+	/* An observation takes nanoseconds, unless its thread lost the processor within it. */
+	for (unsigned i = 1; !try_read(cell, copy, n_buckets, &copied_sum); i++)
+		if (i % READS_BEFORE_YIELD == 0)
+			sched_yield();
+	for (size_t i = 0; i < n_buckets; i++)
+		buckets[i] += copy[i];
+	*sum += copied_sum;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/attempts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+#define BITS_PER_WORD 64
+#define FEW_BACKENDS  64 /* of a configuration that needs no allocation per request */
+
+#define BACKOFF_FIRST_NS (100 * NS_PER_MSEC)
+#define BACKOFF_MOST_NS  (2 * NS_PER_SEC)
+
+static size_t n_words(const struct attempts *a)
+{
+	return (a->table->config->n_backends + BITS_PER_WORD - 1) / BITS_PER_WORD;
+}
+
+int attempts_init(struct attempts *a, const struct route_table *table, struct route_model *asked,
+		  struct hash_random *random)
+{
+	*a = (struct attempts){
+		.table = table,
+		.strategy = strategy_find(table->config->routing.strategy),
+		.asked = asked,
+		.current = asked,
+		.random = random,
+	};
+	assert(a->strategy); /* the schema lists the names */
+	a->tried = &a->tried_inline;
+	if (table->config->n_backends <= FEW_BACKENDS)
+		return 0;
+	a->tried = calloc(n_words(a), sizeof(*a->tried));
+	a->usable = calloc(table->config->n_backends, sizeof(const struct candidate *));
+	if (a->tried && a->usable)
+		return 0;
+	attempts_done(a);
+	return -ENOMEM;
+}
+
+void attempts_done(struct attempts *a)
+{
+	if (a->tried != &a->tried_inline)
+		free(a->tried);
+	free(a->usable);
+	a->tried = NULL;
+	a->usable = NULL;
+}
+
+static bool was_tried(const struct attempts *a, const struct candidate *candidate)
+{
+	return a->tried[candidate->index / BITS_PER_WORD] >> candidate->index % BITS_PER_WORD & 1;
+}
+
+static void set_tried(struct attempts *a, const struct candidate *candidate)
+{
+	a->tried[candidate->index / BITS_PER_WORD] |= 1ull << candidate->index % BITS_PER_WORD;
+}
+
+static bool has_tries(const struct attempts *a)
+{
+	return a->tries_of_model <= a->table->config->routing.max_retries;
+}
+
+/* Only a known no excludes. */
+static bool is_capable(const struct attempts *a, const struct backend_model *model)
+{
+	if ((a->needs & NEED_VISION && model->vision == TRISTATE_NO) ||
+	    (a->needs & NEED_TOOLS && model->tools == TRISTATE_NO) ||
+	    (a->needs & NEED_JSON_MODE && model->json_mode == TRISTATE_NO))
+		return false;
+	return model->context_length == 0 || model->context_length >= a->prompt_tokens_min;
+}
+
+/* An optional backend counts only once it has answered; any other may be tried before its first
+ * health check has ended. */
+static bool is_up(const struct candidate *candidate)
+{
+	int health = atomic_load_explicit(&candidate->backend->health, memory_order_relaxed);
+
+	return health == BACKEND_HEALTHY ||
+	       (health == BACKEND_UNKNOWN && !candidate->config->optional);
+}
+
+enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate)
+{
+	/* What can never work comes before what may pass. */
+	if (!is_capable(a, candidate->model))
+		return EXCLUDED_CAPABILITY;
+	return is_up(candidate) ? N_EXCLUSIONS : EXCLUDED_UNHEALTHY;
+}
+
+static bool is_usable(const struct attempts *a, const struct candidate *candidate)
+{
+	return attempts_exclusion_of(a, candidate) == N_EXCLUSIONS;
+}
+
+static bool has_usable(const struct attempts *a, const struct route_model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (is_usable(a, &model->candidates[i]))
+			return true;
+	return false;
+}
+
+static void count_exclusions(struct attempts *a)
+{
+	if (a->exclusions_counted)
+		return;
+	a->exclusions_counted = true;
+	for (size_t i = 0; i < a->current->n_candidates; i++) {
+		enum exclusion exclusion = attempts_exclusion_of(a, &a->current->candidates[i]);
+
+		if (exclusion != N_EXCLUSIONS)
+			a->excluded[exclusion]++;
+	}
+}
+
+enum wanted { FRESH, NOT_THE_LAST, ANY };
+
+static bool is_wanted(const struct attempts *a, const struct candidate *candidate,
+		      enum wanted wanted)
+{
+	if (!is_usable(a, candidate))
+		return false;
+	if (wanted == FRESH)
+		return !was_tried(a, candidate);
+	return wanted == ANY || !a->last || candidate->backend != a->last->backend;
+}
+
+/* The strategy's choice among the current model's candidates; NULL when there is none. */
+static const struct candidate *pick(struct attempts *a, enum wanted wanted)
+{
+	const struct candidate *few[FEW_BACKENDS];
+	const struct candidate **usable = a->usable ? a->usable : few;
+	struct choice choice = {
+		.table = a->table,
+		.model = a->current,
+		.usable = usable,
+		.random = a->random,
+	};
+	size_t picked;
+
+	for (size_t i = 0; i < a->current->n_candidates; i++)
+		if (is_wanted(a, &a->current->candidates[i], wanted))
+			usable[choice.n++] = &a->current->candidates[i];
+	if (choice.n == 0)
+		return NULL;
+	picked = a->strategy->pick(&choice);
+	assert(picked < choice.n);
+	return usable[picked];
+}
+
+static bool go_to_next_fallback(struct attempts *a)
+{
+	if (a->next_fallback == a->asked->n_fallbacks)
+		return false;
+	if (!a->again && a->tries_of_model > 0 && has_tries(a)) {
+		a->again = a->current;
+		a->tries_of_again = a->tries_of_model;
+	}
+	a->current = a->asked->fallbacks[a->next_fallback++];
+	a->tries_of_model = 0;
+	a->exclusions_counted = false;
+	for (size_t i = 0; i < n_words(a); i++)
+		a->tried[i] = 0;
+	return true;
+}
+
+static const struct candidate *pick_fresh(struct attempts *a)
+{
+	const struct candidate *candidate = NULL;
+
+	/* What was tried at a model that is taken up again is not known any more. */
+	while (!a->is_again) {
+		count_exclusions(a);
+		candidate = has_tries(a) ? pick(a, FRESH) : NULL;
+		if (candidate || !go_to_next_fallback(a))
+			break;
+	}
+	return candidate;
+}
+
+static const struct candidate *pick_again(struct attempts *a)
+{
+	const struct candidate *candidate;
+
+	if (a->again && has_usable(a, a->again)) {
+		a->current = a->again;
+		a->tries_of_model = a->tries_of_again;
+		a->again = NULL;
+		a->is_again = true;
+	}
+	if (!has_tries(a))
+		return NULL;
+	candidate = pick(a, NOT_THE_LAST);
+	return candidate ? candidate : pick(a, ANY);
+}
+
+/* Full jitter: anything from none to a ceiling that doubles. */
+static uint64_t backoff_ns(struct attempts *a)
+{
+	uint64_t most_ns = BACKOFF_FIRST_NS;
+
+	for (unsigned i = 0; i < a->repeats && most_ns < BACKOFF_MOST_NS; i++)
+		most_ns *= 2;
+	a->repeats++;
+	if (most_ns > BACKOFF_MOST_NS)
+		most_ns = BACKOFF_MOST_NS;
+	return hash_random_below(a->random, most_ns + 1);
+}
+
+static enum attempts_verdict judge_model(const struct attempts *a, const struct route_model *model)
+{
+	if (model->n_candidates == 0)
+		return ATTEMPTS_NO_BACKEND;
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (attempts_exclusion_of(a, &model->candidates[i]) != EXCLUDED_CAPABILITY)
+			return ATTEMPTS_NO_HEALTHY;
+	return ATTEMPTS_MISMATCH;
+}
+
+/* Why nothing could be tried: a mismatch only if it is one everywhere, else the more hopeful. */
+static enum attempts_verdict judge_chain(const struct attempts *a)
+{
+	enum attempts_verdict verdict = judge_model(a, a->asked);
+
+	for (size_t i = 0; i < a->asked->n_fallbacks && verdict != ATTEMPTS_NO_HEALTHY; i++) {
+		enum attempts_verdict next = judge_model(a, a->asked->fallbacks[i]);
+
+		if (next != verdict)
+			verdict = next == ATTEMPTS_NO_HEALTHY ? next : ATTEMPTS_NO_BACKEND;
+	}
+	return verdict;
+}
+
+enum attempts_verdict attempts_next(struct attempts *a, const struct candidate **ret_candidate,
+				    uint64_t *ret_wait_ns)
+{
+	const struct candidate *candidate = pick_fresh(a);
+	uint64_t wait_ns = 0;
+
+	if (!candidate && a->tries > 0) {
+		candidate = pick_again(a);
+		wait_ns = candidate ? backoff_ns(a) : 0;
+	}
+	if (!candidate)
+		return a->tries > 0 ? ATTEMPTS_EXHAUSTED : judge_chain(a);
+	set_tried(a, candidate);
+	a->last = candidate;
+	a->tries++;
+	a->tries_of_model++;
+	*ret_candidate = candidate;
+	*ret_wait_ns = wait_ns;
+	return ATTEMPTS_GO;
+}
+
+bool attempts_may_retry(const struct attempts *a)
+{
+	if (has_tries(a) && has_usable(a, a->current))
+		return true;
+	for (size_t i = a->next_fallback; i < a->asked->n_fallbacks; i++)
+		if (has_usable(a, a->asked->fallbacks[i]))
+			return true;
+	return a->again && has_usable(a, a->again);
+}
+
+bool attempts_is_retryable(enum outcome outcome, unsigned status)
+{
+	switch (outcome) {
+	case OUTCOME_OK:
+	case OUTCOME_CANCELLED:
+		return false;
+	case OUTCOME_HTTP_4XX:
+		return status == 408;
+	case OUTCOME_HTTP_429:
+	case OUTCOME_HTTP_5XX:
+	case OUTCOME_TIMEOUT:
+	case OUTCOME_CONNECT:
+	case OUTCOME_TLS:
+	case OUTCOME_DNS:
+	case OUTCOME_RESET:
+	case OUTCOME_TRUNCATED:
+	case OUTCOME_PARSE:
+		return true;
+	}
+	return false;
+}
+
+static bool is_dead_connection(enum outcome outcome)
+{
+	return outcome == OUTCOME_CONNECT || outcome == OUTCOME_TLS || outcome == OUTCOME_DNS ||
+	       outcome == OUTCOME_RESET;
+}
+
+void attempts_note(struct attempts *a, enum outcome outcome, unsigned status)
+{
+	struct backend *backend;
+
+	assert(a->last);
+	backend = a->last->backend;
+	if (is_dead_connection(outcome))
+		atomic_store_explicit(&backend->suspect, true, memory_order_relaxed);
+	if (a->n_records < ATTEMPTS_RECORDED_MAX)
+		a->records[a->n_records++] =
+			(struct attempt_record){backend->name, outcome, status};
+}

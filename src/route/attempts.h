@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The attempts of one request: which backend next, after which wait, and what was tried. Walks the
+ * model asked for and then its fallbacks; never the same backend twice for a model while another
+ * is left; at most 1 + routing.max_retries attempts per model. Embedded in the request;
+ * worker-local.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/outcome.h"
+#include "route/strategy.h"
+
+enum route_need { NEED_VISION = 1, NEED_TOOLS = 2, NEED_JSON_MODE = 4 };
+
+enum exclusion { EXCLUDED_UNHEALTHY, EXCLUDED_CAPABILITY, N_EXCLUSIONS };
+/* "unhealthy", "capability": the values of nexus_routing_exclusions_total{reason}. */
+const char *exclusion_name(enum exclusion exclusion);
+
+enum attempts_verdict {
+	ATTEMPTS_GO,         /* *ret_candidate is the next one */
+	ATTEMPTS_MISMATCH,   /* candidates exist, all excluded by capability */
+	ATTEMPTS_NO_BACKEND, /* nobody lists the model */
+	ATTEMPTS_NO_HEALTHY, /* somebody does, none is usable */
+	ATTEMPTS_EXHAUSTED   /* at least one was tried and nothing is left */
+};
+
+#define ATTEMPTS_RECORDED_MAX 16 /* of them are told in the error's context */
+
+struct attempt_record {
+	const char *backend; /* the table's */
+	enum outcome outcome;
+	unsigned status;
+};
+
+struct attempts {
+	const struct route_table *table;
+	const struct strategy *strategy;
+	struct route_model *asked;   /* aliases resolved */
+	struct route_model *current; /* asked, or the fallback being tried */
+	size_t next_fallback;
+	unsigned needs;
+	uint64_t prompt_tokens_min; /* a lower bound; excludes models whose known context is smaller
+				     */
+	struct hash_random *random;
+
+	unsigned tries_of_model, tries;
+	uint64_t *tried; /* bit set over config->backends of the current model; inline for 64 */
+	uint64_t tried_inline;
+	const struct candidate **usable; /* room to choose from; NULL when few fit the stack */
+	const struct candidate *last;
+	struct attempt_record records[ATTEMPTS_RECORDED_MAX];
+	unsigned n_records;
+
+	/* Once only backends are left that were tried already */
+	struct route_model *again; /* the first model of the chain that was left with tries */
+	unsigned tries_of_again;
+	unsigned repeats;
+	bool is_again; /* current was taken from there */
+
+	/* Backends left out, counted once for each model of the chain whose turn came; for
+	 * nexus_routing_exclusions_total. */
+	unsigned excluded[N_EXCLUSIONS];
+	bool exclusions_counted; /* for the current model */
+};
+
+/* `a` keeps borrowing `table`, which the request references, and `random`. The caller sets `needs`
+ * and `prompt_tokens_min` afterwards. -ENOMEM. */
+int attempts_init(struct attempts *a, const struct route_table *table, struct route_model *asked,
+		  struct hash_random *random) MUST_CHECK;
+void attempts_done(struct attempts *a);
+
+/* *ret_wait_ns is 0, or the jittered time to let pass because the same backend comes again. Both
+ * are untouched unless the verdict is ATTEMPTS_GO. Afterwards `current` is the model to ask for,
+ * and `tries_of_model` is above 1 when it is a retry at that model. */
+enum attempts_verdict attempts_next(struct attempts *a, const struct candidate **ret_candidate,
+				    uint64_t *ret_wait_ns);
+/* Does this end of an attempt leave another backend to be tried? Not for other 4xx: they would say
+ * the same. */
+bool attempts_is_retryable(enum outcome outcome, unsigned status);
+/* Notes how the attempt that attempts_next() gave last has ended; a dead connection makes the
+ * backend suspect. */
+void attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
+/* Is another attempt possible at all, should the current one fail? */
+bool attempts_may_retry(const struct attempts *a);
+/* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. */
+enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate);
+/* When to come back, for Retry-After and the context: at once after failed attempts, with the next
+ * health checks when no backend was usable. */
+uint64_t attempts_retry_after_seconds(const struct attempts *a);
+/* {"model","tried":[{"backend","outcome","status"}],"excluded":[{"backend","reason"}],
+ * "retry_after_seconds"}. -ENOMEM. */
+int attempts_context(const struct attempts *a, struct buf *out) MUST_CHECK;

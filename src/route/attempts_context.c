@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/attempts.h"
+
+#include "base/clock.h"
+#include "base/jsonx.h"
+
+#define EXCLUDED_TOLD_MAX 32
+
+const char *exclusion_name(enum exclusion exclusion)
+{
+	static const char *const names[] = {
+		[EXCLUDED_UNHEALTHY] = "unhealthy",
+		[EXCLUDED_CAPABILITY] = "capability",
+	};
+
+	return names[exclusion];
+}
+
+uint64_t attempts_retry_after_seconds(const struct attempts *a)
+{
+	uint64_t interval_ns = a->table->config->health.interval;
+
+	if (a->tries > 0 || interval_ns <= NS_PER_SEC)
+		return 1;
+	return interval_ns / NS_PER_SEC + (interval_ns % NS_PER_SEC > 0);
+}
+
+static void write_tried(const struct attempts *a, struct jsonw *w)
+{
+	jsonw_array(w, "tried");
+	for (unsigned i = 0; i < a->n_records; i++) {
+		const struct attempt_record *record = &a->records[i];
+
+		jsonw_object(w, NULL);
+		jsonw_string(w, "backend", str_of(record->backend));
+		jsonw_string(w, "outcome", str_of(outcome_name(record->outcome)));
+		if (record->status)
+			jsonw_u64(w, "status", record->status);
+		else
+			jsonw_raw(w, "status", STR_LITERAL("null"));
+		jsonw_object_end(w);
+	}
+	jsonw_array_end(w);
+}
+
+/* A backend is told once for each reason, however many models of the chain it stands for. */
+struct told {
+	struct {
+		const struct backend *backend;
+		enum exclusion reason;
+	} entries[EXCLUDED_TOLD_MAX];
+	size_t n;
+};
+
+static bool is_told(const struct told *told, const struct backend *backend, enum exclusion reason)
+{
+	for (size_t i = 0; i < told->n; i++)
+		if (told->entries[i].backend == backend && told->entries[i].reason == reason)
+			return true;
+	return false;
+}
+
+static void write_excluded_of(const struct attempts *a, const struct route_model *model,
+			      struct told *told, struct jsonw *w)
+{
+	for (size_t i = 0; i < model->n_candidates && told->n < EXCLUDED_TOLD_MAX; i++) {
+		const struct backend *backend = model->candidates[i].backend;
+		enum exclusion reason = attempts_exclusion_of(a, &model->candidates[i]);
+
+		if (reason == N_EXCLUSIONS || is_told(told, backend, reason))
+			continue;
+		told->entries[told->n].backend = backend;
+		told->entries[told->n++].reason = reason;
+		jsonw_object(w, NULL);
+		jsonw_string(w, "backend", str_of(backend->name));
+		jsonw_string(w, "reason", str_of(exclusion_name(reason)));
+		jsonw_object_end(w);
+	}
+}
+
+int attempts_context(const struct attempts *a, struct buf *out)
+{
+	struct told told = {.n = 0};
+	struct jsonw w;
+
+	jsonw_begin(&w, out);
+	jsonw_object(&w, NULL);
+	jsonw_string(&w, "model", str_of(a->asked->id));
+	write_tried(a, &w);
+	jsonw_array(&w, "excluded");
+	write_excluded_of(a, a->asked, &told, &w);
+	for (size_t i = 0; i < a->asked->n_fallbacks; i++)
+		write_excluded_of(a, a->asked->fallbacks[i], &told, &w);
+	jsonw_array_end(&w);
+	jsonw_u64(&w, "retry_after_seconds", attempts_retry_after_seconds(a));
+	jsonw_object_end(&w);
+	return w.error;
+}

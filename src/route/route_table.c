@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/route_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "route/model_state.h"
+
+struct route_table *route_table_ref(struct route_table *table)
+{
+	int before = atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
+
+	assert(before > 0);
+	(void)before;
+	return table;
+}
+
+struct route_table *route_table_unref(struct route_table *table)
+{
+	if (!table)
+		return NULL;
+	/* Release what this thread did with it; the last one acquires what all others did. */
+	if (atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) > 1)
+		return NULL;
+	/* One that was not built to its end is freed here, too: arrays may be missing. */
+	for (size_t i = 0; table->models && i < table->n_models; i++) {
+		model_state_unref(table->models[i].state);
+		free(table->models[i].id);
+	}
+	for (size_t i = 0; table->backends && i < table->config->n_backends; i++)
+		backend_unref(table->backends[i]);
+	map_free(table->by_name);
+	free(table->models);
+	free(table->aliases);
+	free(table->backends);
+	free(table->candidate_pool);
+	free(table->description_pool);
+	free(table->fallback_pool);
+	config_unref(table->config);
+	free(table);
+	return NULL;
+}
+
+struct route_model *route_table_find(const struct route_table *table, struct str name)
+{
+	return map_find(table->by_name, name);
+}

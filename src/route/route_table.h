@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The immutable picture that requests are routed by: a configuration and, for each model, its
+ * candidates. Only the main thread builds one (at start, on reload, when a backend's models
+ * change); workers share it by reference. Metric bundles are resolved here, off the request path.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/backends.h"
+#include "base/attr.h"
+#include "config/config.h"
+#include "metrics/bundle.h"
+
+/* State of a model that outlives route tables: found by name, never freed while a table names it.
+ */
+struct model_state {
+	_Atomic int references;
+	_Atomic uint64_t turn;       /* the round-robin counter */
+	uint64_t first_seen_seconds; /* Unix time */
+};
+
+struct candidate {
+	struct backend *backend;             /* referenced by the table */
+	const struct backend_config *config; /* of the table's configuration */
+	struct bundle *bundle;
+	size_t index; /* of the backend in the table's configuration */
+	const struct backend_model
+		*model; /* what is known of the model there; owned by the table */
+};
+
+struct route_model {
+	char *id;
+	struct model_state *state;
+	struct bundle *unrouted;      /* (model, none) */
+	struct candidate *candidates; /* sorted by backend name; none: nobody lists it now */
+	size_t n_candidates;
+	size_t n_former; /* behind them in the array: backends that listed it before, no longer */
+	struct route_model **fallbacks; /* tried in this order; entries are models of this table */
+	size_t n_fallbacks;
+};
+
+struct route_alias {
+	const char *name;
+	struct route_model *model; /* where the chain of aliases ends */
+};
+
+struct route_table {
+	_Atomic int references;
+	struct config *config;      /* a reference */
+	struct route_model *models; /* sorted by id */
+	size_t n_models;
+	struct route_alias *aliases; /* sorted by name */
+	size_t n_aliases;
+	struct bundle *unknown;    /* (_unknown, none) */
+	struct backend **backends; /* one per config->backends, same order */
+	struct map *by_name;       /* model ids and aliases -> route_model */
+
+	/* What the models point into */
+	struct candidate *candidate_pool;
+	struct backend_model *description_pool;
+	struct route_model **fallback_pool;
+};
+
+struct route_table_inputs {
+	struct config *config;
+	struct backends *backends;
+	struct registry *registry;
+	const struct route_table *previous; /* model states are taken over from it; or NULL */
+};
+
+/* Main thread. A model stays known while any backend of the configuration listed it, an alias or
+ * a fallback names it, also when nobody lists it now. NULL for no memory. */
+struct route_table *route_table_build(const struct route_table_inputs *inputs) MUST_CHECK;
+/* Any thread. The last reference frees it; accepts NULL, returns NULL. */
+struct route_table *route_table_ref(struct route_table *table);
+struct route_table *route_table_unref(struct route_table *table);
+
+/* The model a client's name stands for: id, alias, or an Ollama name without its ":latest". NULL
+ * when unknown. */
+struct route_model *route_table_find(const struct route_table *table, struct str name);

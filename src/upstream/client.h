@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A loop's HTTP client: the libcurl multi handle with its connections, the pool of reused easy
+ * handles and the timers. One per loop; all of it on that loop's thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "loop/loop.h"
+
+struct client;
+
+/* Once per process, before any thread: 0 or -EIO. */
+int client_global_init(void) MUST_CHECK;
+void client_global_done(void);
+
+struct client *client_new(struct loop *loop) MUST_CHECK;
+/* No transfer may be running. Accepts NULL, returns NULL. */
+struct client *client_free(struct client *client);
+/* "libcurl/7.88.1 OpenSSL/3.0…" */
+const char *client_version(void);

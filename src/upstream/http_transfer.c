@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/http_transfer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "upstream/client_internal.h"
+#include "upstream/multi_socket.h"
+#include "upstream/transport_http.h"
+
+#define RECEIVE_BYTES           16384L
+#define UPLOAD_BYTES            16384L /* the least libcurl takes; TLS only */
+#define CONNECTION_IDLE_SECONDS 60L
+#define CONNECTION_LIFE_SECONDS 600L /* so that a changed address is noticed */
+#define DNS_CACHE_SECONDS       60L
+#define CA_CACHE_SECONDS        86400L
+
+/* Of the setters only those that copy a string can fail, for lack of memory; an option that an
+ * older libcurl does not know changes nothing. */
+static int set_limits(CURL *easy)
+{
+	if (curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK)
+		return -ENOMEM;
+#if LIBCURL_VERSION_NUM >= 0x075500
+	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
+		return -ENOMEM;
+#else
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	return 0;
+}
+
+static void set_costs(CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BYTES);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_SECONDS);
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_SECONDS);
+#if LIBCURL_VERSION_NUM >= 0x075000
+	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_SECONDS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Without it every connect reads the system's whole store of certificates. */
+	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+	/* Without it a cancel waits, and the loop with it, until the resolver gives up. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void set_callbacks(struct http_transfer *t)
+{
+	struct multi *multi = &t->client->multi;
+
+	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
+	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transport_http_on_header);
+	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, transport_http_on_body);
+	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+#if LIBCURL_VERSION_NUM >= 0x075000
+	curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, transport_http_on_request);
+	curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
+#endif
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, multi_socket_open);
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, multi);
+	curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, multi_socket_close);
+	curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, multi);
+}
+
+static int set_constants(struct http_transfer *t)
+{
+	set_costs(t->easy);
+	set_callbacks(t);
+	return set_limits(t->easy);
+}
+
+struct http_transfer *http_transfer_new(struct client *client)
+{
+	struct http_transfer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->client = client;
+	list_init(&t->node);
+	multi_task_init(&t->task, transport_http_on_task);
+	timer_init(&t->deadline, transport_http_on_deadline);
+	response_head_init(&t->head);
+	t->easy = curl_easy_init();
+	if (!t->easy || set_constants(t) < 0)
+		return http_transfer_free(t);
+	return t;
+}
+
+struct http_transfer *http_transfer_free(struct http_transfer *t)
+{
+	if (!t)
+		return NULL;
+	curl_easy_cleanup(t->easy);
+	request_headers_done(&t->request);
+	response_head_done(&t->head);
+	free(t);
+	return NULL;
+}
+
+/* A default that was overwritten cannot be had back but by a reset. */
+static int set_trust(struct http_transfer *t, const char *ca_file)
+{
+	if (t->own_ca) {
+		t->own_ca = false;
+		curl_easy_reset(t->easy);
+		if (set_constants(t) < 0)
+			return -ENOMEM;
+	}
+	if (!ca_file)
+		return 0;
+	t->own_ca = true;
+	curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
+	return curl_easy_setopt(t->easy, CURLOPT_CAINFO, ca_file) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+/* The body is only pointed at: libcurl may send it again, when a kept connection proves dead. */
+static void set_body(struct http_transfer *t, const struct transfer_request *request)
+{
+	bool post = strcmp(request->method, "POST") == 0;
+	const char *body = request->body.n ? request->body.p : "";
+
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, post ? body : NULL);
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+			 post ? (curl_off_t)request->body.n : -1);
+	if (!post)
+		curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+}
+
+static long milliseconds(uint64_t ns)
+{
+	uint64_t msec = ns / NS_PER_MSEC + (ns % NS_PER_MSEC != 0);
+
+	return msec > INT32_MAX ? INT32_MAX : (long)msec;
+}
+
+int http_transfer_prepare(struct http_transfer *t, const struct transfer_request *request)
+{
+	int r = request_headers_build(&t->request, request);
+
+	if (r == 0)
+		r = set_trust(t, request->target->ca_file);
+	if (r < 0)
+		return r;
+	if (curl_easy_setopt(t->easy, CURLOPT_URL, t->request.url) != CURLE_OK)
+		return -ENOMEM;
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->request.first);
+	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+			 milliseconds(request->connect_timeout_ns));
+	set_body(t, request);
+	t->first_byte_timeout_ns = request->first_byte_timeout_ns;
+	t->idle_timeout_ns = request->idle_timeout_ns;
+	return 0;
+}
+
+void http_transfer_clear(struct http_transfer *t)
+{
+	request_headers_clear(&t->request);
+	response_head_clear(&t->head);
+	t->received_bytes = 0;
+	t->failure = OUTCOME_OK;
+	t->failure_text = NULL;
+	t->added = t->body_begun = t->paused = t->held = t->cancelled = false;
+	t->error[0] = '\0';
+}

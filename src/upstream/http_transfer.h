@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transfer over HTTP with the libcurl handle it is made with: born once, used for one request
+ * after the other. What never changes is set at birth, the rest by http_transfer_prepare().
+ * transport_http.c runs it. Owned by the client's pool or by the request it serves; loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+
+#include "base/attr.h"
+#include "loop/loop.h"
+#include "upstream/multi.h"
+#include "upstream/request_headers.h"
+#include "upstream/response_head.h"
+#include "upstream/transport.h"
+
+struct client;
+
+struct http_transfer {
+	struct transfer base;
+	struct client *client;
+	CURL *easy;
+	struct list node; /* of the pool while idle */
+
+	struct multi_task task;
+	struct timer deadline; /* when to look whether one has passed */
+	uint64_t start_ns, heard_ns, first_byte_timeout_ns, idle_timeout_ns;
+
+	struct request_headers request;
+	struct response_head head;
+	uint64_t received_bytes;
+
+	/* Why nexusd itself ended it; OK while libcurl's result counts. */
+	enum outcome failure;
+	const char *failure_text;
+
+	bool added; /* libcurl has it */
+	bool body_begun;
+	bool paused;    /* the user wants no data */
+	bool held;      /* libcurl holds data back, and must be told to go on */
+	bool cancelled; /* inside libcurl: the task ends it, no event comes any more */
+	bool own_ca;    /* the handle's trust is a target's ca_file */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* NULL for no memory. */
+struct http_transfer *http_transfer_new(struct client *client) MUST_CHECK;
+/* It must not be under way. Accepts NULL, returns NULL. */
+struct http_transfer *http_transfer_free(struct http_transfer *t);
+/* Sets it up for one request. -ENOMEM. */
+int http_transfer_prepare(struct http_transfer *t,
+			  const struct transfer_request *request) MUST_CHECK;
+/* Forgets the request, the secrets in it first of all. */
+void http_transfer_clear(struct http_transfer *t);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/transfer.h"
+
+#include "upstream/transport.h"
+
+static const struct transport *const transports[] = {
+	[TARGET_HTTP] = &transport_http,
+	[TARGET_DEMO] = &transport_demo,
+};
+
+struct transfer *transfer_start(struct client *client, const struct transfer_request *request,
+				const struct transfer_events *events, void *context)
+{
+	const struct transport *transport = transports[request->target->transport];
+	struct transfer *transfer = transport->start(client, request);
+
+	if (!transfer)
+		return NULL;
+	transfer->transport = transport;
+	transfer->events = *events;
+	transfer->context = context;
+	return transfer;
+}
+
+void transfer_pause(struct transfer *transfer)
+{
+	transfer->transport->pause(transfer);
+}
+
+void transfer_resume(struct transfer *transfer)
+{
+	transfer->transport->resume(transfer);
+}
+
+struct transfer *transfer_cancel(struct transfer *transfer)
+{
+	if (transfer)
+		transfer->transport->cancel(transfer);
+	return NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request to one target and its answer, on one loop. Callbacks come from that loop, never from
+ * inside transfer_start(); after on_done or transfer_cancel() there are none, and the transfer is
+ * gone. The interface hides the transport (libcurl, the in-process demo): see transport.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/outcome.h"
+#include "base/str.h"
+#include "upstream/target.h"
+
+struct client;
+struct transfer;
+
+struct header {
+	struct str name, value;
+};
+
+/* Everything here is borrowed until on_done or transfer_cancel(), but for `headers`, which are
+ * copied. */
+struct transfer_request {
+	const struct target *target;
+	const char *method;           /* "GET" or "POST" */
+	const char *path;             /* "/v1/chat/completions" */
+	struct str body;              /* of a POST; JSON */
+	const struct header *headers; /* beside Authorization, Content-Type and Content-Length */
+	size_t n_headers;
+	uint64_t connect_timeout_ns;
+	uint64_t first_byte_timeout_ns; /* from the start to the first body byte; 0: none */
+	uint64_t idle_timeout_ns;       /* between body bytes, not counted while paused; 0: none */
+};
+
+struct transfer_head {
+	unsigned status;
+	struct str content_type;      /* empty when absent */
+	int64_t content_length;       /* bytes, -1 unknown */
+	const struct header *headers; /* all of them; valid during the callback only */
+	size_t n_headers;
+};
+
+/* Nanoseconds since the transfer started; 0 where a phase did not happen. */
+struct transfer_timings {
+	uint64_t name_lookup, connect, tls, first_byte, total;
+};
+
+struct transfer_result {
+	enum outcome outcome; /* OK whenever a whole answer came, whatever its status */
+	unsigned status;      /* 0 when no head came */
+	bool reused;          /* the connection was */
+	struct transfer_timings timings;
+	uint64_t sent_bytes, received_bytes; /* of bodies */
+	const char *error;                   /* for the log: static or valid during the callback */
+};
+
+struct transfer_events {
+	/* The final head (1xx are swallowed). Once, before any data; not at all when none came. */
+	void (*on_head)(void *context, const struct transfer_head *head);
+	/* All bytes are taken; call transfer_pause() to have no more (one more piece of up to 16
+	 * KiB may be under way). */
+	void (*on_data)(void *context, struct str data);
+	void (*on_done)(void *context, const struct transfer_result *result);
+};
+
+/* NULL for no memory (nothing was called). The callbacks may cancel the transfer. */
+struct transfer *transfer_start(struct client *client, const struct transfer_request *request,
+				const struct transfer_events *events, void *context) MUST_CHECK;
+void transfer_pause(struct transfer *transfer);
+/* No data is delivered from inside this call. Safe when not paused. */
+void transfer_resume(struct transfer *transfer);
+/* Ends it at once, closing the connection unless the answer was complete. Accepts NULL, returns
+ * NULL. */
+struct transfer *transfer_cancel(struct transfer *transfer);

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# With --enable-fuzzing every target is a libFuzzer program, else it replays its corpus.
+fuzz_targets = \
+	tests/fuzz/fuzz_config \
+	tests/fuzz/fuzz_jsonscan \
+	tests/fuzz/fuzz_sse
+EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus
+
+if FUZZING
+noinst_PROGRAMS += $(fuzz_targets)
+fuzz_main =
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+check_PROGRAMS += $(fuzz_targets)
+TESTS += $(fuzz_targets)
+fuzz_main = tests/fuzz/replay.c
+fuzz_ldflags = $(AM_LDFLAGS)
+endif
+
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(fuzz_main)
+tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_jsonscan_SOURCES = tests/fuzz/fuzz_jsonscan.c $(fuzz_main)
+tests_fuzz_fuzz_jsonscan_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_sse_SOURCES = tests/fuzz/fuzz_sse.c $(fuzz_main)
+tests_fuzz_fuzz_sse_LDFLAGS = $(fuzz_ldflags)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every row of the four tables is in a manual and in a test."""
+
+import re
+import subprocess
+
+import tap
+
+TABLES = {
+    "src/metrics/catalog.def": "METRIC",
+    "src/config/schema.def": "OPTION",
+    "src/api/routes.def": "ROUTE",
+    "src/base/problem.def": "PROBLEM",
+}
+GROUPS = {"ROOT": "", "LISTENER": "listeners.", "BACKEND": "backends.",
+          "MODEL": "backends.models.", "ALIAS": "routing.aliases.",
+          "FALLBACK": "routing.fallbacks."}
+TOKEN = re.compile(r'"([^"]*)"|(\w+\([^)]*\))|([^\s,()"][^,()"]*)')
+
+
+def rows(table):
+    """The fields of each row as texts; a row stands on one line."""
+    macro = TABLES[table] + "("
+    for line in tap.read(table).splitlines():
+        if line.startswith(macro):
+            yield ["".join(token).strip() for token in TOKEN.findall(line[len(macro):])]
+
+
+def manual(name):
+    return subprocess.run(
+        ["awk", "-v", f"source={tap.TREE}", "-v", "version=0", "-f",
+         f"{tap.TREE}/man/expand.awk", f"{tap.TREE}/man/{name}.in"],
+        check=True, capture_output=True, text=True).stdout
+
+
+def has(text, word):
+    """Whether the word stands there as a whole; one that ends in a slash may go on."""
+    return re.search(r"(?<![\w.])" + re.escape(word) + ("" if word[-1] == "/" else r"(?!\w)"),
+                     text) is not None
+
+
+def undocumented(page, names):
+    text = manual(page)
+    return [f"{name}: not in {page}" for name in names if not has(text, name)]
+
+
+def untested(words_of):
+    """Names none of whose alternatives (each a list of words) stands whole in one test."""
+    return [f"{name}: in no test" for name, alternatives in words_of.items()
+            if not any(all(has(text, word) for word in words)
+                       for words in alternatives for text in tests)]
+
+
+def option_words(path):
+    """How a test says an option: its groups and its name, the path, or a variable."""
+    return [path.split("."), [path], ["NEXUSD_" + path.replace(".", "_").upper()]]
+
+
+tests = [tap.read(path) for path in tap.files("tests", suffixes=(".c", ".h", ".py", ".js", ".mjs"))
+         if not path.startswith(("tests/lint/", "tests/bench/"))]
+
+metrics = [row[2] for row in rows("src/metrics/catalog.def")]
+options = [GROUPS[row[0]] + row[1] for row in rows("src/config/schema.def")]
+routes = [row[2] for row in rows("src/api/routes.def")]
+problems = sorted({row[3] for row in rows("src/base/problem.def")})
+
+tap.ok(all((metrics, options, routes, problems)), "the four tables have rows")
+tap.none(undocumented("nexusd.8", metrics), "every metric is in nexusd(8)")
+tap.none(undocumented("nexusd.8", routes), "every route is in nexusd(8)")
+tap.none(undocumented("nexusd.8", problems), "every problem is in nexusd(8)")
+tap.none(undocumented("nexusd.conf.5", options), "every option is in nexusd.conf(5)")
+tap.none(untested({name: [[name + suffix] for suffix in ("", "_bucket", "_sum", "_count")]
+                   for name in metrics}), "every metric is in a test")
+tap.none(untested({path: [[path.replace("{id}", "")]] for path in routes}),
+         "every route is in a test")
+tap.none(untested({code: [[code]] for code in problems}), "every problem is in a test")
+tap.none(untested({path: option_words(path) for path in options}), "every option is in a test")
+tap.done()

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+lint_tests = tests/lint/layers.py tests/lint/banned.py tests/lint/style.py tests/lint/documented.py \
+	tests/lint/example.py
+if HAVE_PYTHON3
+TESTS += $(lint_tests)
+endif
+EXTRA_DIST += $(lint_tests) tests/lint/tap.py

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fake backend sends: probe answers, completions, event streams and every fault."""
+import asyncio
+import base64
+import json
+import struct
+
+REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
+           408: "Request Timeout", 429: "Too Many Requests", 500: "Internal Server Error",
+           503: "Service Unavailable"}
+HUGE_BYTES = 64 << 20
+PIECE = b"x" * 16384
+
+
+def head(status, headers, length=None, chunked=False, close=False):
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Whatever')}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    elif length is not None:
+        lines.append(f"Content-Length: {length}")
+    if close:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+# --- documents ---
+
+
+def prompt_of(request):
+    """The text the answer echoes: the last message, the prompt or the input."""
+    messages = request.get("messages")
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        return messages[-1].get("content")
+    return request.get("prompt", request.get("input"))
+
+
+def usage_of(behaviour, completion_tokens):
+    usage = dict(behaviour.get("usage") or {"prompt_tokens": 11,
+                                            "completion_tokens": completion_tokens})
+    usage["total_tokens"] = usage["prompt_tokens"] + usage.get("completion_tokens", 0)
+    return usage
+
+
+def tool_calls_of(request):
+    return [{"index": i, "id": f"call_{i}", "type": "function",
+             "function": {"name": tool["function"]["name"], "arguments": '{"q":"\\u00e9 \\"x\\""}'}}
+            for i, tool in enumerate(request.get("tools") or [])]
+
+
+def chat_document(fake, request, behaviour):
+    message = {"role": "assistant", "content": f"{fake.name}: {prompt_of(request)}"}
+    finish = "stop"
+    if request.get("tools"):
+        message = {"role": "assistant", "content": None, "tool_calls": tool_calls_of(request)}
+        finish = "tool_calls"
+    answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1,
+              "model": request.get("model"), "x_backend": fake.name,
+              "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+    if not behaviour.get("no_usage"):
+        answer["usage"] = usage_of(behaviour, 7)
+    return answer
+
+
+def completion_document(fake, request, behaviour):
+    answer = {"id": "cmpl-1", "object": "text_completion", "created": 1,
+              "model": request.get("model"), "choices": [
+                  {"index": 0, "text": f"{fake.name}: {prompt_of(request)}",
+                   "finish_reason": "stop"}]}
+    if not behaviour.get("no_usage"):
+        answer["usage"] = usage_of(behaviour, 7)
+    return answer
+
+
+def embedding(index, encoding):
+    vector = [0.25, -1.5e-3, index]
+    if encoding == "base64":
+        return base64.b64encode(struct.pack("<3f", *vector)).decode()
+    return vector
+
+
+def embeddings_document(_fake, request, behaviour):
+    given = request.get("input")
+    n = len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
+    answer = {"object": "list", "model": request.get("model"), "data": [
+        {"object": "embedding", "index": i, "embedding": embedding(
+            i, request.get("encoding_format"))} for i in range(n)]}
+    if not behaviour.get("no_usage"):
+        usage = behaviour.get("usage") or {"prompt_tokens": 5}
+        answer["usage"] = dict(usage, total_tokens=usage["prompt_tokens"])
+    return answer
+
+
+MODEL_PATHS = {"/v1/chat/completions": chat_document, "/v1/completions": completion_document,
+               "/v1/embeddings": embeddings_document}
+
+
+def odd_json(value):
+    """JSON with whitespace no library would choose, so that a re-encoded answer is noticed."""
+    text = json.dumps(value, separators=(" ,", " :\t"), ensure_ascii=False)
+    return (text + "\n ").encode()
+
+
+def probe_document(fake, entry):
+    """(status, document) of the paths that health checks and discovery read."""
+    if entry.path == "/health":
+        return 200, {"status": "ok"}
+    if entry.path in ("/v1/models", "/models"):
+        return 200, {"object": "list", "data": [
+            {"id": m, "object": "model", "created": 1, "owned_by": "fake",
+             **fake.model_details.get(m, {})} for m in fake.models]}
+    if fake.kind == "ollama" and entry.path == "/api/tags":
+        return 200, {"models": [{"name": m, "model": m, "size": 1, "digest": f"d-{m}"}
+                                for m in fake.models]}
+    if fake.kind == "ollama" and entry.path == "/api/show":
+        asked = entry.json()
+        return 200, {"capabilities": ["completion"], "model_info": {}, "details": {},
+                     **fake.model_details.get(asked.get("model") or asked.get("name"), {})}
+    if fake.kind == "ollama" and entry.path == "/api/ps":
+        return 200, {"models": []}
+    return 404, {"error": {"message": "no such path", "type": "not_found", "code": None,
+                           "param": None}}
+
+
+# --- answering ---
+
+
+async def answer(fake, link, entry):
+    """Sends the whole answer; true when the connection stays usable."""
+    behaviour = fake.behaviour_for(entry)
+    if behaviour.get("gate_head"):
+        await fake.gate(behaviour["gate_head"]).acquire()
+    if fake.require_key and entry.header("authorization") != fake.require_key:
+        behaviour = {"status": 401, "json": {"error": {"message": "bad key", "type": "x",
+                                                       "param": None, "code": "bad_key"}}}
+    request = _request_of(entry)
+    if behaviour.get("reject_stream_options") and "stream_options" in request:
+        behaviour = {"status": 400, "json": {"error": {
+            "message": "Unrecognized request argument supplied: stream_options",
+            "type": "invalid_request_error", "param": "stream_options", "code": None}}}
+    if behaviour.get("fault"):
+        entry.status = 0
+        return await FAULTS[behaviour["fault"]](link, entry, behaviour)
+    is_plain = "status" in behaviour or "body" in behaviour or "json" in behaviour
+    wants_stream = behaviour.get("stream", bool(request.get("stream")) and not is_plain)
+    if entry.path in MODEL_PATHS and wants_stream:
+        return await stream_answer(fake, link, entry, behaviour)
+    return await plain_answer(fake, link, entry, behaviour)
+
+
+def _request_of(entry):
+    try:
+        request = entry.json()
+    except ValueError:
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _plain_body(fake, entry, behaviour):
+    """(status, body) of a plain answer."""
+    status = behaviour.get("status", 200)
+    if "body" in behaviour:
+        body = behaviour["body"]
+        return status, body if isinstance(body, bytes) else body.encode()
+    if "json" in behaviour:
+        return status, odd_json(behaviour["json"])
+    if status != 200:
+        return status, odd_json({"error": {"message": f"{fake.name} says {status}",
+                                           "type": "fake_error", "param": None,
+                                           "code": f"fake_{status}"}})
+    if entry.path in MODEL_PATHS:
+        make = MODEL_PATHS[entry.path]
+        return 200, odd_json(make(fake, _request_of(entry), behaviour))
+    found, document = probe_document(fake, entry)
+    return found, odd_json(document)
+
+
+async def plain_answer(fake, link, entry, behaviour):
+    status, body = _plain_body(fake, entry, behaviour)
+    headers = list({"Content-Type": "application/json", **behaviour.get("headers", {})}.items())
+    if "retry_after" in behaviour:
+        headers.append(("Retry-After", behaviour["retry_after"]))
+    entry.status, entry.answer = status, body
+    if behaviour.get("chunked"):
+        middle = len(body) // 2
+        await link.send(head(status, headers, chunked=True))
+        await link.send(chunk(body[:middle]) + chunk(body[middle:]) + b"0\r\n\r\n")
+    else:
+        await link.send(head(status, headers, len(body)) + body)
+    return True
+
+
+# --- streams ---
+
+
+def stream_frames(fake, request, behaviour):
+    """The events' data, in order; content frames are those the gate holds."""
+    def event(delta, finish=None):
+        return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1,
+                "model": request.get("model"), "x_backend": fake.name,
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    count = behaviour.get("chunks", 3)
+    frames = [event({"role": "assistant", "content": f"[{prompt_of(request)}]"})]
+    frames += [event({"content": f" {fake.name}{i}"}) for i in range(count)]
+    if request.get("tools"):
+        frames.append(event({"tool_calls": tool_calls_of(request)}))
+    if not behaviour.get("no_finish"):
+        frames.append(event({}, "tool_calls" if request.get("tools") else "stop"))
+    asked = (request.get("stream_options") or {}).get("include_usage")
+    if asked and not behaviour.get("no_usage"):
+        for frame in frames:
+            frame["usage"] = None
+        frames.append({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1,
+                       "model": request.get("model"), "choices": [],
+                       "usage": usage_of(behaviour, count)})
+    texts = [json.dumps(f, separators=(", ", ":")) for f in frames]
+    if not behaviour.get("no_done"):
+        texts.append("[DONE]")
+    return texts
+
+
+def encode_frame(text, behaviour):
+    eol = behaviour.get("eol", "\n")
+    lines = ""
+    if behaviour.get("comment"):
+        lines += f": keep-alive{eol}{eol}"
+    if behaviour.get("multiline") and text.startswith("{"):
+        first, rest = text.split(", ", 1)
+        lines += f"event: message{eol}data: {first},{eol}data:{rest}{eol}{eol}"
+    else:
+        lines += f"data: {text}{eol}{eol}"
+    return lines.encode()
+
+
+async def stream_answer(fake, link, entry, behaviour):
+    request = _request_of(entry)
+    texts = stream_frames(fake, request, behaviour)
+    frames = [encode_frame(t, behaviour) for t in texts]
+    if behaviour.get("bom"):
+        frames[0] = "\ufeff".encode() + frames[0]
+    cut = behaviour.get("after")
+    headers = list({"Content-Type": "text/event-stream", **behaviour.get("headers", {})}.items())
+    entry.status = 200
+    await link.send(head(200, headers, chunked=True))
+    for number, frame in enumerate(frames):
+        if number == cut:
+            return await cut_stream(link, behaviour.get("how", "close"))
+        await _pace(fake, behaviour, number)
+        entry.answer += frame
+        await _send_frame(link, frame, behaviour)
+        fake.notify()
+    if cut is not None and cut >= len(frames):
+        return await cut_stream(link, behaviour.get("how", "close"))
+    await link.send(b"0\r\n\r\n")
+    return True
+
+
+async def _pace(fake, behaviour, number):
+    if behaviour.get("gate") and number > 0:
+        await fake.gate(behaviour["gate"]).acquire()
+    elif behaviour.get("gap") and number > 0:
+        await asyncio.sleep(behaviour["gap"])
+
+
+async def _send_frame(link, frame, behaviour):
+    if not behaviour.get("split"):
+        await link.send(chunk(frame))
+        return
+    for byte in frame:
+        await link.send(chunk(bytes([byte])))
+
+
+async def cut_stream(link, how):
+    """close: without the last chunk; rst; end: whole by its framing; stall: silence."""
+    if how == "rst":
+        link.reset()
+    elif how == "end":
+        await link.send(b"0\r\n\r\n")
+        return True
+    elif how == "stall":
+        await asyncio.Event().wait()
+    return False
+
+
+# --- faults: everything that is not an HTTP answer to the question ---
+
+JSON_TYPE = [("Content-Type", "application/json")]
+WHOLE = b'{"id": "x", "object": "chat.completion", "choices": []}'
+
+
+async def fault_close(_link, _entry, _behaviour):
+    return False
+
+
+async def fault_rst(link, _entry, _behaviour):
+    link.reset()
+    return False
+
+
+async def fault_never(_link, _entry, _behaviour):
+    await asyncio.Event().wait()
+
+
+async def fault_garbage(link, _entry, _behaviour):
+    await link.send(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+    return False
+
+
+async def fault_header_bomb(link, _entry, _behaviour):
+    await link.send(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100000):
+        await link.send(b"X-Bomb-%d: %s\r\n" % (number, b"y" * 1000))
+    return False
+
+
+async def fault_slow_head(link, _entry, behaviour):
+    for byte in head(200, JSON_TYPE, len(WHOLE)):
+        await link.send(bytes([byte]))
+        await asyncio.sleep(behaviour.get("gap", 0.001))
+    await link.send(WHOLE)
+    return True
+
+
+async def fault_head_stall(link, _entry, _behaviour):
+    await link.send(head(200, JSON_TYPE, len(WHOLE)))
+    await asyncio.Event().wait()
+
+
+async def fault_cut(link, _entry, _behaviour):
+    await link.send(head(200, JSON_TYPE, len(WHOLE)) + WHOLE[:20])
+    return False
+
+
+async def fault_cut_chunked(link, _entry, _behaviour):
+    await link.send(head(200, JSON_TYPE, chunked=True) + chunk(WHOLE[:20]))
+    return False
+
+
+async def fault_extra(link, entry, _behaviour):
+    """More bytes than announced: the surplus belongs to nobody."""
+    entry.status, entry.answer = 200, WHOLE
+    surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nevil!!"
+    await link.send(head(200, JSON_TYPE, len(WHOLE)) + WHOLE + surplus)
+    await link.gone()
+    entry.outcome = "complete"
+    return False
+
+
+async def fault_invalid_json(link, entry, _behaviour):
+    entry.status = 200
+    await link.send(head(200, JSON_TYPE, 12) + b'{"id": "x", ')
+    return True
+
+
+async def fault_huge(link, entry, behaviour):
+    """A plain answer of `size` bytes, whole."""
+    size = behaviour.get("size", HUGE_BYTES)
+    opening, closing = b'{"choices": [], "pad": "', b'"}'
+    entry.status = 200
+    await link.send(head(200, JSON_TYPE, size) + opening)
+    left = size - len(opening) - len(closing)
+    while left > 0:
+        await link.send(PIECE[:left])
+        left -= len(PIECE[:left])
+    await link.send(closing)
+    return True
+
+
+async def fault_huge_stream(link, entry, behaviour):
+    """Content frames up to `size` bytes in all, then a proper end."""
+    entry.status = 200
+    await link.send(head(200, [("Content-Type", "text/event-stream")], chunked=True))
+    frame = b'data: {"choices": [{"index": 0, "delta": {"content": "%s"}}]}\n\n' % PIECE[:8000]
+    for _ in range(behaviour.get("size", HUGE_BYTES) // len(frame)):
+        await link.send(chunk(frame))
+    end = (b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
+           b'data: [DONE]\n\n')
+    await link.send(chunk(end) + b"0\r\n\r\n")
+    return True
+
+
+async def fault_drip(link, entry, behaviour):
+    entry.status, entry.answer = 200, WHOLE
+    await link.send(head(200, JSON_TYPE, len(WHOLE)))
+    for byte in WHOLE:
+        await link.send(bytes([byte]))
+        await asyncio.sleep(behaviour.get("gap", 0.001))
+    return True
+
+
+async def fault_error_event(link, entry, _behaviour):
+    """The stream's first event is an error."""
+    entry.status = 200
+    await link.send(head(200, [("Content-Type", "text/event-stream")], chunked=True))
+    await link.send(chunk(b'data: {"error": {"message": "out of memory", "type": "server_error",'
+                          b' "code": 500}}\n\n') + b"0\r\n\r\n")
+    return True
+
+
+async def fault_redirect(link, entry, behaviour):
+    entry.status = 302
+    await link.send(head(302, JSON_TYPE + [("Location", behaviour["location"])], 2) + b"{}")
+    return True
+
+
+async def fault_bad_length(link, _entry, _behaviour):
+    await link.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: 5\r\nContent-Length: 7\r\n\r\n{} {} {}")
+    return False
+
+
+FAULTS = {name[len("fault_"):]: function for name, function in list(globals().items())
+          if name.startswith("fault_")}

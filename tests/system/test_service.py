@@ -1,0 +1,474 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon as a service: command line, bad configurations, reload, stop, sd_notify, sockets."""
+import fcntl
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+
+import harness
+import tap
+from fake_backend import FakeBackend
+from harness import Daemon, backend, config_text, wait_until
+from tap import eq, ok
+
+DEMO = [{"name": "demo", "type": "demo"}]
+
+
+def run_program(*args, env=None, seconds=20):
+    """Runs nexusd to its end; None as status when it did not end."""
+    process = subprocess.Popen([harness.find_program(), *args], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True,
+                               env={"PATH": os.environ["PATH"], **(env or {})})
+    try:
+        out, err = process.communicate(timeout=seconds)
+        return process.returncode, out, err
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return None, out, err
+
+
+def test_command_line():
+    status, out, err = run_program("--version")
+    eq((status, err), (0, ""), "--version")
+    ok(re.match(r"nexusd \d+\.\d+", out), "tells name and version", out)
+    status, out, err = run_program("--help")
+    ok(status == 0 and "--check-config" in out, "--help", out, err)
+    status, out, err = run_program("--no-such-option")
+    ok(status not in (0, None) and err, "an unknown option", status, err)
+    status, out, err = run_program("-c", "/nonexistent/nexusd.conf")
+    ok(status not in (0, None) and "/nonexistent/nexusd.conf" in err, "a missing file", err)
+    status, out, err = run_program("--log-level", "loud", "--check-config")
+    ok(status not in (0, None) and err, "an unknown log level", status, err)
+
+
+# name: (text of the file, line of the error or None, words that must be in the message)
+BAD = {
+    "unknown key": ("workers = 1;\nwrokers = 2;\n", 2, ["wrokers"]),
+    "unknown key in a group": ("timeouts: {\n  head = 1;\n  haed = 1;\n};\n", 3, ["haed"]),
+    "unknown key in a backend": ('backends = (\n { name = "x"; type = "demo"; wieght = 1; }\n);\n',
+                                 2, ["wieght"]),
+    "wrong type": ('\nworkers = "two";\n', 2, ["workers"]),
+    "text where a list belongs": ('listeners = "127.0.0.1:1";\n', 1, ["listeners"]),
+    "number where a text belongs": ('routing: {\n strategy = 5;\n};\n', 2, ["strategy"]),
+    "out of range": ("health: {\n interval = -1;\n};\n", 2, ["interval"]),
+    "bad size": ('limits: { max_body = "10X"; };\n', 1, ["max_body"]),
+    "unknown strategy": ('routing: { strategy = "best"; };\n', 1, ["strategy", "best"]),
+    "unknown backend type": ('backends = ( { name = "x"; type = "anthropic"; } );\n', 1,
+                             ["anthropic"]),
+    "duplicate backend": ('backends = (\n { name = "x"; type = "demo"; },\n'
+                          ' { name = "x"; type = "demo"; }\n);\n', 3, ["x"]),
+    "backend without a name": ('backends = (\n { type = "demo"; }\n);\n', 2, ["name"]),
+    "backend without a url": ('backends = (\n { name = "x"; type = "vllm"; }\n);\n', 2, ["url"]),
+    "bad url": ('backends = ( { name = "x"; type = "vllm"; url = "ftp://x"; } );\n', 1, ["url"]),
+    "alias cycle": ('routing: { aliases = (\n { name = "a"; model = "b"; },\n'
+                    ' { name = "b"; model = "a"; } ); };\n', None, ["alias"]),
+    "alias of itself": ('routing: { aliases = (\n { name = "a"; model = "a"; } ); };\n', 2,
+                        ["a"]),
+    "alias chain of four": ('routing: { aliases = ( { name = "a"; model = "b"; },\n'
+                            '{ name = "b"; model = "c"; }, { name = "c"; model = "d"; },\n'
+                            '{ name = "d"; model = "e"; } ); };\n', None, ["alias"]),
+    "duplicate alias": ('routing: { aliases = (\n { name = "a"; model = "b"; },\n'
+                        ' { name = "a"; model = "c"; } ); };\n', 3, ["a"]),
+    "syntax error": ("workers = 1;\nlisteners = (\n{ address\n", None, ["nexusd.conf"]),
+    "unreadable credential": ('credentials_directory = "/nonexistent";\nbackends = (\n'
+                              ' { name = "x"; type = "openai"; url = "https://h"; '
+                              'credential = "k"; }\n);\n', 3, ["k"]),
+    "credential outside": ('backends = ( { name = "x"; type = "openai"; url = "https://h"; '
+                           'credential = "../k"; } );\n', 1, ["credential"]),
+    "bad address": ('listeners = (\n { address = "localhost"; }\n);\n', 2, ["address"]),
+    "unknown face": ('listeners = ( { address = "127.0.0.1:1"; faces = [ "apy" ]; } );\n', 1,
+                     ["apy"]),
+    "api off loopback": ('listeners = (\n { address = "0.0.0.0:18999"; faces = [ "api" ]; }\n);\n',
+                         2, ["allow_unauthenticated"]),
+    "metrics path that collides": ('metrics: { path = "/v1/models"; };\n', 1, ["/v1/models"]),
+    "fallback to itself": ('routing: { fallbacks = ( { model = "a"; to = [ "a" ]; } ); };\n', 1,
+                           ["a"]),
+}
+
+
+def test_bad_configurations():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        path = pathlib.Path(folder) / "nexusd.conf"
+        for name, (text, line, words) in BAD.items():
+            path.write_text(text)
+            for how, args in (("start", ["-c", str(path)]),
+                              ("--check-config", ["-c", str(path), "--check-config"])):
+                status, out, err = run_program(*args)
+                ok(status not in (0, None) and status < 128, f"{name}, {how}: exit status",
+                   status, err)
+                where = f"{path}:{line}:" if line else f"{path}:"
+                lines = [l for l in err.splitlines() if str(path) in l]
+                ok(len(lines) == 1 and where in lines[0], f"{name}, {how}: one line, {line}", err)
+                ok(lines and all(w in lines[0] for w in words), f"{name}, {how}: says {words}", err)
+
+
+def test_port_in_use():
+    with Daemon(backends=DEMO) as first:
+        with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+            path = pathlib.Path(folder) / "nexusd.conf"
+            path.write_text("workers = 2;\n" + first.make_config(backends=DEMO))
+            status, _, err = run_program("-c", str(path))
+            ok(status not in (0, None), "a port in use: exit status", status)
+            ok(f"{path}:2" in err and str(first.port) in err, "says where and which", err)
+        eq(first.get("/livez").status, 200, "the first one is not disturbed")
+
+
+def test_credentials_that_others_can_read():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        key = pathlib.Path(folder) / "key"
+        key.write_text("sk-very-secret")
+        key.chmod(0o644)
+        path = pathlib.Path(folder) / "nexusd.conf"
+        path.write_text(config_text(credentials_directory=folder, backends=[
+            {"name": "x", "type": "openai", "url": "https://h", "credential": "key"}]))
+        status, out, err = run_program("-c", str(path), "--check-config")
+        ok(status not in (0, None) and "key" in err, "a key file that others can read", err)
+        ok("sk-very-secret" not in out + err, "the key is not told")
+        key.chmod(0o600)
+        status, out, err = run_program("-c", str(path), "--check-config")
+        eq(status, 0, "with the right mode it is fine", err)
+
+
+def test_environment_and_conf_d():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        path = pathlib.Path(folder) / "nexusd.conf"
+        path.write_text("workers = 1;\n" + config_text(backends=DEMO))
+        more = pathlib.Path(folder) / "conf.d"
+        more.mkdir()
+        (more / "10.conf").write_text(config_text(backends=[{"name": "demo2", "type": "demo"}]))
+        (more / "20.txt").write_text("not read")
+        eq(run_program("-c", str(path), "--check-config")[0], 0, "lists append")
+        (more / "30.conf").write_text("\n" + config_text(backends=DEMO))
+        status, _, err = run_program("-c", str(path), "--check-config")
+        ok(status != 0 and "30.conf:2" in err and "nexusd.conf:2" in err,
+           "equal names are an error that names both places", err)
+        (more / "30.conf").unlink()
+        for env in ({"NEXUSD_WORKERS": "many"}, {"NEXUSD_LIMITS_MAX_BODY": "x"}):
+            status, _, err = run_program("-c", str(path), "--check-config", env=env)
+            ok(status != 0 and list(env)[0] in err, f"a bad {list(env)[0]}", err)
+    with Daemon(backends=DEMO, env={"METRICS_PATH": "numbers"}) as daemon:
+        eq((daemon.get("/numbers").status, daemon.get("/metrics").status), (200, 404),
+           "METRICS_PATH, the slash added")
+    with Daemon(backends=DEMO, env={"METRICS_ENABLED": "false"}) as daemon:
+        eq((daemon.get("/metrics").status, daemon.get("/v1/stats").status), (404, 200),
+           "METRICS_ENABLED=false removes the route only")
+        daemon.chat("demo")
+        ok(wait_until(lambda: daemon.stats()["requests"]["total"] == 1), "counting goes on")
+
+
+def test_no_secret_in_proc():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        key = pathlib.Path(folder) / "key"
+        key.write_text("sk-in-no-proc-file")
+        key.chmod(0o600)
+        a = FakeBackend("a", ["m"], "openai")
+        with Daemon(backends=[backend(a, credential="key")], credentials_directory=folder,
+                    args=["--log-level", "debug"]) as daemon:
+            daemon.chat("m")
+            for name in ("environ", "cmdline"):
+                content = pathlib.Path(f"/proc/{daemon.pid}/{name}").read_bytes()
+                ok(b"sk-in-no-proc-file" not in content, f"no key in /proc/PID/{name}")
+            daemon.settled()
+            ok("sk-in-no-proc-file" not in daemon.stderr, "nor in the log at level debug")
+        a.stop()
+
+
+# --- reload ---
+
+
+def reload_count(daemon):
+    return daemon.metrics().sum("nexus_config_reloads_total")
+
+
+def reload(daemon, text):
+    """Writes the text, sends SIGHUP and waits until the reload is counted."""
+    before = reload_count(daemon)
+    daemon.config_path.write_text(text)
+    daemon.kill(signal.SIGHUP)
+    return wait_until(lambda: reload_count(daemon) == before + 1)
+
+
+def test_reload():
+    a, b = FakeBackend("a", ["m"]), FakeBackend("b", ["m", "n"])
+    with Daemon(backends=[backend(a)]) as daemon:
+        for _ in range(3):
+            daemon.chat("m")
+        before = daemon.settled()
+        first = daemon.make_config(backends=[backend(a)])
+        second = daemon.make_config(backends=[backend(b)], routing={
+            "aliases": [{"name": "alias", "model": "n"}]})
+        ok(reload(daemon, second), "a good configuration is taken")
+        ok(wait_until(lambda: daemon.chat("alias").status == 200), "its alias works")
+        eq(daemon.chat("m").header("x-nexus-backend"), "b", "its backend serves")
+        after = daemon.settled()
+        eq(after.get("nexus_requests_total", model="m", backend="a", status="200"),
+           before.get("nexus_requests_total", model="m", backend="a", status="200"),
+           "counters of a removed backend stay")
+        eq(after.select("nexus_pending_requests", backend="a"), [], "its gauges go")
+        eq(after.get("nexus_backends_total"), 1, "nexus_backends_total")
+        ok(reload(daemon, first), "and back")
+        ok(wait_until(lambda: daemon.chat("m").header("x-nexus-backend") == "a"), "a serves again")
+        eq(daemon.settled().get("nexus_requests_total", model="m", backend="a", status="200"), 4,
+           "and counts on where it was")
+    a.stop()
+    b.stop()
+
+
+def test_bad_reload_keeps_the_old_configuration():
+    a = FakeBackend("a", ["m"])
+    with Daemon(backends=[backend(a)]) as daemon:
+        good = daemon.make_config(backends=[backend(a)])
+        broken = {"unknown key": "workers = 1;\nwrokers = 2;\n", "syntax": "workers = ;\n",
+                  "duplicate": daemon.make_config(backends=[backend(a), backend(a)])}
+        for name, text in broken.items():
+            mark = len(daemon.stderr_lines)
+            ok(reload(daemon, text), f"{name}: the reload is counted")
+            line = daemon.wait_stderr(rf"{re.escape(str(daemon.config_path))}:\d+", start=mark)
+            ok(line, f"{name}: the log says file and line", "\n".join(daemon.stderr_lines[mark:]))
+            eq(daemon.chat("m").status, 200, f"{name}: the old configuration serves on")
+        daemon.config_path.unlink()
+        daemon.kill(signal.SIGHUP)
+        ok(wait_until(lambda: reload_count(daemon) == 4), "a missing file is counted, too")
+        eq(daemon.chat("m").status, 200, "and changes nothing")
+        results = {labels["result"]: n for labels, n in
+                   daemon.metrics().select("nexus_config_reloads_total") if n}
+        eq(len(results), 1, "all have the same result", results)
+        ok(reload(daemon, good), "a good one is taken again")
+        results = {labels["result"]: n for labels, n in
+                   daemon.metrics().select("nexus_config_reloads_total") if n}
+        eq(sorted(results.values()), [1, 4], "and counted apart", results)
+    a.stop()
+
+
+def test_reload_warns_of_options_that_need_a_restart():
+    with Daemon(backends=DEMO) as daemon:
+        other = harness.free_port()
+        text = config_text(listeners=[{"address": f"127.0.0.1:{other}"}], workers=3,
+                           backends=DEMO)
+        mark = len(daemon.stderr_lines)
+        ok(reload(daemon, text), "taken")
+        line = daemon.wait_stderr("restart", start=mark)
+        ok(line and "workers" in line and "listeners" in line, "one warning names them",
+           "\n".join(daemon.stderr_lines[mark:]))
+        eq(daemon.get("/livez").status, 200, "the old listener stays")
+
+
+def test_reload_under_load():
+    a, b = FakeBackend("a", ["m"]), FakeBackend("b", ["m"])
+    with Daemon(backends=[backend(a), backend(b)]) as daemon:
+        a.default = b.default = {"gate": "held", "chunks": 2}
+        streams = [daemon.stream("m", f"s{n}") for n in range(10)]
+        one, two = (daemon.make_config(backends=[backend(f)]) for f in (a, b))
+        statuses = []
+        for number in range(20):
+            ok_now = reload(daemon, one if number % 2 else two)
+            statuses.append(ok_now and daemon.get("/v1/models").status)
+        eq(statuses, [200] * 20, "20 reloads")
+        for fake in (a, b):
+            fake.gate("held").release(200)
+        eq([s.all_data()[-1] for s in streams], ["[DONE]"] * 10,
+           "streams that began before them end properly")
+        a.default = b.default = {}
+        eq(daemon.settled().sum("nexus_requests_total", status="200"), 10, "and are counted")
+    a.stop()
+    b.stop()
+
+
+# --- stop ---
+
+
+def test_stop_drains():
+    a = FakeBackend("a", ["m"])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        a.reset()
+        a.behave({"gate": "held", "chunks": 4}, {"gate_head": "plain"})
+        with Daemon(backends=[backend(a)]) as daemon:
+            idle = daemon.connect()
+            idle.request("GET", "/livez")
+            idle.read_response()
+            stream = daemon.stream("m")
+            stream.next_data()
+            plain = daemon.connect()
+            plain.request("POST", "/v1/chat/completions", None,
+                          json.dumps(harness.chat_body("m")).encode())
+            a.wait_requests(2)
+            daemon.kill(number)
+            ok(idle.is_closed(), f"{number.name}: idle connections are closed")
+
+            def is_refused():
+                try:
+                    with daemon.connect() as connection:
+                        connection.request("GET", "/readyz")
+                        answer = connection.read_response()
+                        return answer is None or answer.status == 503
+                except OSError:
+                    return True
+            ok(wait_until(is_refused), "nothing new is taken")
+            eq(daemon.process.poll(), None, "it waits for what runs")
+            a.gate("plain").release()
+            answer = plain.read_response()
+            eq(answer.status, 200, "the plain request is answered")
+            a.gate("held").release(20)
+            eq(stream.all_data()[-1], "[DONE]", "the stream ends properly")
+            eq(daemon.wait_exit(), 0, "then it exits with 0")
+    a.stop()
+
+
+def test_stop_gives_up_after_the_drain_time():
+    a = FakeBackend("a", ["m"])
+    a.behave({"fault": "never"})
+    with Daemon(backends=[backend(a)], timeouts={"drain": 0.3}) as daemon:
+        connection = daemon.connect()
+        connection.request("POST", "/v1/chat/completions", None,
+                           json.dumps(harness.chat_body("m")).encode())
+        entry = a.wait_requests(1)[0]
+        daemon.kill(signal.SIGTERM)
+        eq(daemon.wait_exit(), 0, "timeouts.drain bounds the stop")
+        eq(a.wait_ended(entry), "peer_closed", "the backend is told")
+    a.stop()
+
+
+def test_second_signal_while_draining():
+    a = FakeBackend("a", ["m"])
+    a.behave({"fault": "never"})
+    with Daemon(backends=[backend(a)]) as daemon:
+        connection = daemon.connect()
+        connection.request("POST", "/v1/chat/completions", None,
+                           json.dumps(harness.chat_body("m")).encode())
+        a.wait_requests(1)
+        daemon.kill(signal.SIGTERM)
+        daemon.wait_stderr("stop|drain|shut")
+        daemon.kill(signal.SIGHUP)
+        eq(daemon.process.poll(), None, "SIGHUP in the drain does no harm")
+        connection.close()
+        eq(daemon.wait_exit(), 0, "the last client left: it is done")
+    a.stop()
+
+
+# --- the service manager ---
+
+
+class NotifySocket:
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "notify.sock")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.messages = []
+
+    def wait(self, pattern, n=1, seconds=harness.BOUND_SECONDS):
+        """Waits until n messages match; returns the last one or None."""
+        def found():
+            return [m for m in self.messages if re.search(pattern, m, re.M)]
+        while len(found()) < n:
+            if not select.select([self.socket], [], [], seconds)[0]:
+                return None
+            self.messages.append(self.socket.recv(65536).decode())
+        return found()[-1]
+
+
+def test_sd_notify():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        manager = NotifySocket(folder)
+        env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "300000"}
+        with Daemon(backends=DEMO, env=env) as daemon:
+            ok(manager.wait(r"^READY=1$"), "READY=1", manager.messages)
+            ok(manager.wait(r"^STATUS=.+"), "STATUS", manager.messages)
+            ok(manager.wait(r"^WATCHDOG=1$", 3), "WATCHDOG=1, again and again", manager.messages)
+            manager.messages.clear()
+            daemon.kill(signal.SIGHUP)
+            reloading = manager.wait(r"^RELOADING=1$")
+            ok(reloading, "RELOADING=1", manager.messages)
+            stamp = re.search(r"^MONOTONIC_USEC=(\d+)$", reloading or "", re.M)
+            now = harness.time.clock_gettime_ns(harness.time.CLOCK_MONOTONIC) // 1000
+            ok(stamp and now - 60_000_000 < int(stamp[1]) <= now, "MONOTONIC_USEC", reloading)
+            ok(manager.wait(r"^READY=1$"), "READY=1 after it", manager.messages)
+            order = [m for m in manager.messages if "READY=1" in m or "RELOADING=1" in m]
+            ok("RELOADING=1" in order[0] and "READY=1" in order[-1], "in this order", order)
+            daemon.config_path.write_text("nonsense = 1;\n")
+            manager.messages.clear()
+            daemon.kill(signal.SIGHUP)
+            ok(manager.wait(r"^READY=1$"), "READY=1 after a failed reload, too", manager.messages)
+            daemon.kill(signal.SIGTERM)
+            ok(manager.wait(r"^STOPPING=1$"), "STOPPING=1", manager.messages)
+            eq(daemon.wait_exit(), 0, "exit status")
+
+
+def test_watchdog_of_another_process():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        manager = NotifySocket(folder)
+        env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}
+        with Daemon(backends=DEMO, env=env):
+            ok(manager.wait(r"^READY=1$"), "READY=1")
+            eq(manager.wait(r"^WATCHDOG=1$", seconds=0.3), None, "no watchdog for another's PID")
+
+
+def start_with_sockets(sockets, names=None, **options):
+    """A daemon that inherits listening sockets from a shell, as from systemd."""
+    numbers = range(3, 3 + len(sockets))
+    moves = " ".join(f"{n}<&{s.fileno()}" for n, s in zip(numbers, sockets))
+    script = f'exec {moves}; export LISTEN_PID=$$; exec "$@"'
+    env = {"LISTEN_FDS": str(len(sockets))}
+    if names:
+        env["LISTEN_FDNAMES"] = ":".join(names)
+    for sock in sockets:  # out of the way of the numbers that are assigned
+        assert sock.fileno() > 3 + len(sockets)
+    return Daemon(launcher=["sh", "-c", script, "sh"], env=env,
+                  pass_fds=[s.fileno() for s in sockets], **options)
+
+
+def listening_socket():
+    """(the socket, its port), with a high descriptor."""
+    low = socket.socket()
+    low.bind(("127.0.0.1", 0))
+    low.listen(64)
+    high = socket.socket(fileno=fcntl.fcntl(low.fileno(), fcntl.F_DUPFD, 50))
+    low.close()
+    return high, high.getsockname()[1]
+
+
+def test_socket_activation():
+    sock, port = listening_socket()
+    address = f"127.0.0.1:{port}"
+    text = config_text(listeners=[{"address": address, "faces": ["api", "metrics"]}], backends=DEMO)
+    daemon = start_with_sockets([sock], text=text, wait=False)
+    daemon.address = address
+    with daemon:
+        daemon.wait_ready()
+        eq(daemon.chat("demo").status, 200, "a socket matched by its address serves")
+    ok(harness.Connection(address), "it is left to its owner at the end")
+    sock.close()
+    sock, port = listening_socket()
+    daemon = start_with_sockets([sock], ["metrics"], backends=DEMO, healthy=1)
+    with daemon:
+        other = f"127.0.0.1:{port}"
+        eq(daemon.get("/metrics", address=other).status, 200, "the face that its name says")
+        eq(daemon.get("/v1/models", address=other).status, 404, "and no other")
+        eq(daemon.get("/v1/models").status, 200, "listeners without a socket are bound by nexusd")
+    sock.close()
+    sock, port = listening_socket()
+    daemon = start_with_sockets([sock], ["nonsense"], backends=DEMO, wait=False)
+    status = daemon.wait_exit()
+    ok(status not in (0, None), "a socket that nobody wants stops the start", status, daemon.stderr)
+    daemon.stop(expect=status)
+    daemon.directory.cleanup()
+    sock.close()
+
+
+def test_ready_line_and_no_file():
+    with Daemon(backends=DEMO) as daemon:
+        ok(daemon.wait_stderr(str(daemon.port)), "the log tells where it listens", daemon.stderr)
+        eq(daemon.get("/livez").status, 200, "/livez")
+        size = daemon.resident_bytes()
+        tap.diag(f"resident when idle: {size >> 10} KiB")
+
+
+if __name__ == "__main__":
+    tap.run(globals())

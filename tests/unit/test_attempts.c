@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/attempts.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/jsonx.h"
+#include "fleet.h"
+#include "tap.h"
+
+/*
+ * Model m on a, b and c, with fallbacks f (on d), g (on a and d) and h (on nobody).
+ * Model lone on a only; model ghost on nobody.
+ */
+struct bed {
+	struct fleet fleet;
+	struct route_table *table;
+	struct hash_random random;
+	struct attempts attempts;
+};
+
+static void bed_init(struct bed *bed)
+{
+	fleet_init(&bed->fleet);
+	fleet_add(&bed->fleet, "a", BACKEND_GENERIC);
+	fleet_discover(&bed->fleet, "a", "m g lone");
+	fleet_add(&bed->fleet, "b", BACKEND_GENERIC);
+	fleet_discover(&bed->fleet, "b", "m");
+	fleet_add(&bed->fleet, "c", BACKEND_GENERIC);
+	fleet_discover(&bed->fleet, "c", "m");
+	fleet_add(&bed->fleet, "d", BACKEND_GENERIC);
+	fleet_discover(&bed->fleet, "d", "f g");
+	fleet_alias(&bed->fleet, "spectre", "ghost");
+	fleet_fallback(&bed->fleet, "m", (const char *const[]){"f", "g", "h", NULL});
+	/* So that a walk goes from a to d. */
+	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
+		bed->fleet.backend_configs[i].priority = i;
+	free(bed->fleet.config.routing.strategy);
+	bed->fleet.config.routing.strategy = strdup("priority_only");
+	bed->table = fleet_build(&bed->fleet, NULL);
+	hash_random_init(&bed->random, (struct hash_seed){3, 4});
+}
+
+static void bed_done(struct bed *bed)
+{
+	attempts_done(&bed->attempts);
+	route_table_unref(bed->table);
+	fleet_done(&bed->fleet);
+}
+
+static void ask(struct bed *bed, const char *model)
+{
+	int r = attempts_init(&bed->attempts, bed->table, fleet_find(bed->table, model),
+			      &bed->random);
+
+	assert(r == 0);
+}
+
+/* Fails every attempt and writes down the walk as "model/backend", with a ~ where it was to wait;
+ * returns the verdict at its end. */
+static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
+{
+	const struct candidate *candidate;
+	enum attempts_verdict verdict;
+	uint64_t wait_ns;
+	size_t n = 0;
+
+	text[0] = '\0';
+	while ((verdict = attempts_next(&bed->attempts, &candidate, &wait_ns)) == ATTEMPTS_GO) {
+		n += (size_t)snprintf(text + n, size - n, "%s%s%s/%s", n ? " " : "",
+				      wait_ns ? "~" : "", bed->attempts.current->id,
+				      candidate->backend->name);
+		attempts_note(&bed->attempts, OUTCOME_HTTP_5XX, 503);
+	}
+	return verdict;
+}
+
+/* What ails a backend, or what a backend knows of a model: "a-" unhealthy, "a?" not yet checked,
+ * "a!" has neither vision nor tools nor JSON mode. */
+static void set_up(struct bed *bed, const char *states)
+{
+	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
+		fleet_set_health(&bed->fleet, bed->fleet.backend_configs[i].name, BACKEND_HEALTHY);
+	for (; states[0]; states += states[2] == ' ' ? 3 : 2) {
+		const char name[2] = {states[0], '\0'};
+		struct backend *backend = fleet_backend(&bed->fleet, name);
+
+		if (states[1] == '-')
+			fleet_set_health(&bed->fleet, name, BACKEND_UNHEALTHY);
+		if (states[1] == '?')
+			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
+		for (size_t i = 0; states[1] == '!' && i < backend->n_models; i++) {
+			backend->models[i].vision = TRISTATE_NO;
+			backend->models[i].context_length = 100;
+		}
+	}
+	route_table_unref(bed->table);
+	bed->table = fleet_build(&bed->fleet, NULL);
+}
+
+static void test_walks(void)
+{
+	static const struct {
+		const char *what, *states, *model;
+		uint64_t max_retries;
+		unsigned needs;
+		enum attempts_verdict verdict;
+		const char *walk;
+	} cases[] = {
+		{"each backend once, then the fallbacks", "", "m", 2, 0, ATTEMPTS_EXHAUSTED,
+		 "m/a m/b m/c f/d g/a g/d ~f/d ~f/d"},
+		{"fewer tries than backends", "", "m", 1, 0, ATTEMPTS_EXHAUSTED,
+		 "m/a m/b f/d g/a g/d ~f/d"},
+		{"one try for each model", "", "m", 0, 0, ATTEMPTS_EXHAUSTED, "m/a f/d g/a"},
+		{"a fallback before the same backend again", "b- c-", "m", 2, 0, ATTEMPTS_EXHAUSTED,
+		 "m/a f/d g/a g/d ~m/a ~m/a"},
+		{"the only backend again", "", "lone", 2, 0, ATTEMPTS_EXHAUSTED,
+		 "lone/a ~lone/a ~lone/a"},
+		{"never again without retries", "", "lone", 0, 0, ATTEMPTS_EXHAUSTED, "lone/a"},
+		{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED,
+		 "m/b m/c"},
+		{"what was not checked yet is tried", "a- b? c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
+		 "m/b f/d g/d"},
+		{"all unhealthy", "a- b- c- d-", "m", 2, 0, ATTEMPTS_NO_HEALTHY, ""},
+		{"only a fallback is healthy", "a- b- c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
+		 "f/d g/d"},
+		{"nobody lists it", "", "ghost", 2, 0, ATTEMPTS_NO_BACKEND, ""},
+		{"an alias of what nobody lists", "", "spectre", 2, 0, ATTEMPTS_NO_BACKEND, ""},
+		{"a known no excludes", "a!", "m", 1, NEED_VISION, ATTEMPTS_EXHAUSTED,
+		 "m/b m/c f/d g/d ~f/d"},
+		{"what is not known does not", "a!", "m", 0, NEED_TOOLS, ATTEMPTS_EXHAUSTED,
+		 "m/a f/d g/a"},
+		{"no backend can do it", "a!", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH, ""},
+		{"no backend can, well or not", "a! a-", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH,
+		 ""},
+		{"who can is unhealthy", "a! b! c- d!", "m", 2, NEED_VISION, ATTEMPTS_NO_HEALTHY,
+		 ""},
+		{"a fallback that could is unhealthy", "a! b! c! d-", "m", 2, NEED_VISION,
+		 ATTEMPTS_NO_HEALTHY, ""},
+		{"nobody can, a fallback has no backend", "a! b! c! d!", "m", 2, NEED_VISION,
+		 ATTEMPTS_NO_BACKEND, ""},
+	};
+	static struct bed bed;
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		enum attempts_verdict verdict;
+
+		bed_init(&bed);
+		set_up(&bed, cases[i].states);
+		bed.fleet.config.routing.max_retries = cases[i].max_retries;
+		ask(&bed, cases[i].model);
+		bed.attempts.needs = cases[i].needs;
+		verdict = walk(&bed, text, sizeof(text));
+		is_int(verdict, cases[i].verdict, "verdict: %s", cases[i].what);
+		is_text(text, cases[i].walk, "walk: %s", cases[i].what);
+		is_int(attempts_next(&bed.attempts, &(const struct candidate *){NULL},
+				     &(uint64_t){0}),
+		       cases[i].verdict, "and it stays at that");
+		bed_done(&bed);
+	}
+}
+
+/* The mismatch of a whole chain: every model has candidates, none of them can. */
+static void test_mismatch_of_chain(void)
+{
+	static struct bed bed;
+	char text[64];
+
+	bed_init(&bed);
+	bed.fleet.fallbacks[0].n_to = 2;
+	set_up(&bed, "a! b! c! d!");
+	ask(&bed, "m");
+	bed.attempts.prompt_tokens_min = 101;
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_MISMATCH, "too long for every model");
+	is_u64(bed.attempts.excluded[EXCLUDED_CAPABILITY], 6, "candidates of all models counted");
+	is_u64(bed.attempts.excluded[EXCLUDED_UNHEALTHY], 0, "each by its reason");
+	attempts_done(&bed.attempts);
+	ask(&bed, "m");
+	bed.attempts.prompt_tokens_min = 100;
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_EXHAUSTED, "it just fits");
+	bed_done(&bed);
+}
+
+static void test_optional(void)
+{
+	static struct bed bed;
+	char text[64];
+
+	bed_init(&bed);
+	bed.fleet.backend_configs[0].optional = true;
+	set_up(&bed, "a?");
+	ask(&bed, "lone");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_NO_HEALTHY,
+	       "an optional backend is not tried before it has answered");
+	attempts_done(&bed.attempts);
+	set_up(&bed, "");
+	ask(&bed, "lone");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_EXHAUSTED, "afterwards it is");
+	bed_done(&bed);
+}
+
+static void test_backoff(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns, most_ns = 100 * NS_PER_MSEC, largest_ns = 0;
+	bool is_below = true, is_first = true;
+
+	bed_init(&bed);
+	bed.fleet.config.routing.max_retries = 200;
+	ask(&bed, "lone");
+	while (attempts_next(&bed.attempts, &candidate, &wait_ns) == ATTEMPTS_GO) {
+		if (is_first) {
+			is_u64(wait_ns, 0, "the first attempt does not wait");
+			is_first = false;
+			continue;
+		}
+		is_below &= wait_ns <= most_ns;
+		if (wait_ns > largest_ns)
+			largest_ns = wait_ns;
+		most_ns = most_ns < NS_PER_SEC ? most_ns * 2 : 2 * NS_PER_SEC;
+	}
+	ok(is_below, "waits are within 0.1, 0.2, 0.4 ... 2 seconds");
+	ok(largest_ns > 1500 * NS_PER_MSEC, "and use that range");
+	is_u64(bed.attempts.tries, 201, "as many tries as allowed");
+	is_u64(bed.attempts.n_records, 0, "nothing was noted");
+	bed_done(&bed);
+}
+
+static void test_may_retry(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+
+	bed_init(&bed);
+	set_up(&bed, "b- c- d-");
+	bed.fleet.config.routing.max_retries = 1;
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(attempts_may_retry(&bed.attempts), "the same backend may come again");
+	attempts_done(&bed.attempts);
+
+	bed.fleet.config.routing.max_retries = 0;
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(attempts_may_retry(&bed.attempts), "a fallback is left");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_text(bed.attempts.current->id, "g", "which is g, on a");
+	ok(!attempts_may_retry(&bed.attempts), "now nothing is left");
+	attempts_done(&bed.attempts);
+
+	fleet_set_health(&bed.fleet, "d", BACKEND_HEALTHY);
+	bed.fleet.config.routing.max_retries = 1;
+	ask(&bed, "m");
+	for (int i = 0; i < 4; i++)
+		(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_text(bed.attempts.current->id, "g", "the last fallback has had its tries");
+	ok(attempts_may_retry(&bed.attempts), "m has one left");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_text(bed.attempts.current->id, "m", "and gets it");
+	is_u64(bed.attempts.tries_of_model, 2, "as its second");
+	ok(!attempts_may_retry(&bed.attempts), "that was the last");
+	bed_done(&bed);
+}
+
+static void test_retryable(void)
+{
+	static const struct {
+		enum outcome outcome;
+		unsigned status;
+		bool is_retryable;
+	} cases[] = {
+		{OUTCOME_OK, 200, false},       {OUTCOME_HTTP_4XX, 400, false},
+		{OUTCOME_HTTP_4XX, 401, false}, {OUTCOME_HTTP_4XX, 404, false},
+		{OUTCOME_HTTP_4XX, 408, true},  {OUTCOME_HTTP_429, 429, true},
+		{OUTCOME_HTTP_5XX, 500, true},  {OUTCOME_TIMEOUT, 0, true},
+		{OUTCOME_CONNECT, 0, true},     {OUTCOME_TLS, 0, true},
+		{OUTCOME_DNS, 0, true},         {OUTCOME_RESET, 0, true},
+		{OUTCOME_TRUNCATED, 200, true}, {OUTCOME_PARSE, 200, true},
+		{OUTCOME_CANCELLED, 0, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		ok(attempts_is_retryable(cases[i].outcome, cases[i].status) ==
+			   cases[i].is_retryable,
+		   "%s %u is %sretried", outcome_name(cases[i].outcome), cases[i].status,
+		   cases[i].is_retryable ? "" : "not ");
+}
+
+static void test_suspect(void)
+{
+	static const struct {
+		enum outcome outcome;
+		bool is_suspect;
+	} cases[] = {
+		{OUTCOME_CONNECT, true},  {OUTCOME_RESET, true},     {OUTCOME_TLS, true},
+		{OUTCOME_DNS, true},      {OUTCOME_HTTP_5XX, false}, {OUTCOME_OK, false},
+		{OUTCOME_TIMEOUT, false}, {OUTCOME_PARSE, false},    {OUTCOME_CANCELLED, false},
+	};
+	static struct bed bed;
+	struct backend *a;
+
+	bed_init(&bed);
+	a = fleet_backend(&bed.fleet, "a");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct candidate *candidate;
+		uint64_t wait_ns;
+
+		ask(&bed, "lone");
+		atomic_store(&a->suspect, false);
+		(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+		attempts_note(&bed.attempts, cases[i].outcome, 0);
+		ok(atomic_load(&a->suspect) == cases[i].is_suspect, "%s makes %s suspect",
+		   outcome_name(cases[i].outcome), cases[i].is_suspect ? "it" : "nobody");
+		attempts_done(&bed.attempts);
+	}
+	bed_done(&bed);
+}
+
+static void test_context(void)
+{
+	static struct bed bed;
+	char text[512];
+	struct buf out;
+	int r;
+
+	buf_init(&out, 4096);
+	bed_init(&bed);
+	set_up(&bed, "a! b-");
+	bed.fleet.config.routing.max_retries = 0;
+	ask(&bed, "m");
+	bed.attempts.needs = NEED_VISION;
+	(void)walk(&bed, text, sizeof(text));
+	bed.attempts.records[0].outcome = OUTCOME_CONNECT;
+	bed.attempts.records[0].status = 0;
+	r = attempts_context(&bed.attempts, &out);
+	is_int(r, 0, "the context is written");
+	ok(str_eq(buf_str(&out),
+		  STR_LITERAL("{\"model\":\"m\",\"tried\":["
+			      "{\"backend\":\"c\",\"outcome\":\"connect\",\"status\":null},"
+			      "{\"backend\":\"d\",\"outcome\":\"http_5xx\",\"status\":503},"
+			      "{\"backend\":\"d\",\"outcome\":\"http_5xx\",\"status\":503}],"
+			      "\"excluded\":[{\"backend\":\"a\",\"reason\":\"capability\"},"
+			      "{\"backend\":\"b\",\"reason\":\"unhealthy\"}],"
+			      "\"retry_after_seconds\":1}")),
+	   "after attempts: %.*s", (int)out.len, out.data);
+	is_u64(bed.attempts.excluded[EXCLUDED_UNHEALTHY], 1, "b counted once");
+	is_u64(bed.attempts.excluded[EXCLUDED_CAPABILITY], 2, "a counted for m and for g");
+	attempts_done(&bed.attempts);
+
+	buf_clear(&out);
+	set_up(&bed, "a- b- c- d-");
+	bed.fleet.config.health.interval = 12 * NS_PER_SEC + 1;
+	ask(&bed, "lone");
+	(void)walk(&bed, text, sizeof(text));
+	r = attempts_context(&bed.attempts, &out);
+	ok(r == 0 && str_eq(buf_str(&out),
+			    STR_LITERAL("{\"model\":\"lone\",\"tried\":[],\"excluded\":["
+					"{\"backend\":\"a\",\"reason\":\"unhealthy\"}],"
+					"\"retry_after_seconds\":13}")),
+	   "without any: %.*s", (int)out.len, out.data);
+
+	buf_done(&out);
+	buf_init(&out, 20);
+	is_int(attempts_context(&bed.attempts, &out), -EMSGSIZE, "a ceiling is told");
+	buf_done(&out);
+	bed_done(&bed);
+}
+
+/* More backends than fit a word, and more attempts than are recorded. */
+static void test_many(void)
+{
+	static struct bed bed;
+	char text[4096], name[16];
+	unsigned n_names = 0;
+	struct buf out;
+	int r;
+
+	fleet_init(&bed.fleet);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "b%02u", i);
+		fleet_add(&bed.fleet, name, BACKEND_GENERIC);
+		fleet_discover(&bed.fleet, name, "m");
+		fleet_set_health(&bed.fleet, name, i < 50 ? BACKEND_HEALTHY : BACKEND_UNKNOWN);
+	}
+	bed.fleet.config.routing.max_retries = 99;
+	hash_random_init(&bed.random, (struct hash_seed){5, 6});
+	bed.table = fleet_build(&bed.fleet, NULL);
+	ask(&bed, "m");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_EXHAUSTED, "a hundred attempts");
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "m/b%02u", i);
+		n_names += strstr(text, name) != NULL;
+	}
+	is_u64(n_names, 100, "every backend was tried");
+	ok(!strchr(text, '~'), "none of them twice");
+	is_u64(bed.attempts.n_records, ATTEMPTS_RECORDED_MAX, "the first ones are recorded");
+	buf_init(&out, 65536);
+	for (unsigned i = 0; i < 100; i++)
+		atomic_store(&bed.table->backends[i]->health, BACKEND_UNHEALTHY);
+	r = attempts_context(&bed.attempts, &out);
+	ok(r == 0 && out.len < 4096, "the context has a ceiling: %zu bytes", out.len);
+	buf_done(&out);
+	bed_done(&bed);
+}
+
+static void test_names(void)
+{
+	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
+	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the second reason");
+}
+
+int main(void)
+{
+	test_walks();
+	test_mismatch_of_chain();
+	test_optional();
+	test_backoff();
+	test_may_retry();
+	test_retryable();
+	test_suspect();
+	test_context();
+	test_many();
+	test_names();
+	return tap_done();
+}

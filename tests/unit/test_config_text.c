@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config_text.h"
+
+#include "tests/unit/config_fixture.h"
+
+static void parse_bad(const char *text, const char *line)
+{
+	struct result result;
+
+	parse(&result, text);
+	is_text(error_of(&result), line, "%s", line);
+	ok(result.r == -EINVAL && !result.config, "and nothing else");
+	done(&result);
+}
+
+#define BACKEND(more) "backends = ( { name = \"a\"; type = \"vllm\"; " more " } );"
+#define URL           "url = \"http://h\";"
+#define ALIAS(a, b)   "{ name = \"" a "\"; model = \"" b "\"; }"
+
+static const struct {
+	const char *text, *line;
+} bad[] = {
+	/* syntax */
+	{"workers = 1\nworkers = 2;\n",
+	 "t.conf:2: duplicate setting name; correct this line or the one before it"},
+	{"\n\nworkers 3;", "t.conf:3: syntax error; correct this line or the one before it"},
+	{"log: {\n level = \"info\n};\n",
+	 "t.conf:4: syntax error; correct this line or the one before it"},
+	{"a = [ 1, \"x\" ];",
+	 "t.conf:1: mismatched element type in array; correct this line or the one before it"},
+	{"workers = 1;\n\t @include \"/etc/passwd\"\n",
+	 "t.conf:2: @include is not supported; put the file into conf.d"},
+	/* names */
+	{"worker = 1;", "t.conf:1: unknown option worker; nexusd.conf(5) lists all of them"},
+	{"limits: {\n max_bdy = 1;\n};",
+	 "t.conf:2: unknown option limits.max_bdy; nexusd.conf(5) lists all of them"},
+	{"routing: { weights: { speed = 1; }; };",
+	 "t.conf:1: unknown option routing.weights.speed; nexusd.conf(5) lists all of them"},
+	{BACKEND(URL "weight = 3;"),
+	 "t.conf:1: unknown option backends.weight; nexusd.conf(5) lists all of them"},
+	{BACKEND(URL "models = ( { id = \"m\"; size = 7; } );"),
+	 "t.conf:1: unknown option backends.models.size; nexusd.conf(5) lists all of them"},
+	{"a_name_that_is_longer_than_any_option_of_nexusd_could_ever_sensibly_be: { x = 1; };",
+	 "t.conf:1: unknown option "
+	 "a_name_that_is_longer_than_any_option_of_nexusd_could_ever_sens; "
+	 "nexusd.conf(5) lists all of them"},
+	/* types */
+	{"workers = \"4\";", "t.conf:1: workers cannot be a string; write a whole number"},
+	{"workers = 4.0;",
+	 "t.conf:1: workers cannot be a number with decimals; write a whole number"},
+	{"workers = true;", "t.conf:1: workers cannot be true or false; write a whole number"},
+	{"workers = [ 1 ];", "t.conf:1: workers cannot be a list; write a whole number"},
+	{"workers: { };", "t.conf:1: workers cannot be a group; write a whole number"},
+	{"limits = 3;",
+	 "t.conf:1: limits cannot be a number; write a group such as limits: { ... };"},
+	{"routing: { weights = ( ); };",
+	 "t.conf:1: routing.weights cannot be a list; write a group such as weights: { ... };"},
+	{"limits: { max_body = \"10X\"; };",
+	 "t.conf:1: limits.max_body has a value that is not understood; "
+	 "write bytes, or a number with K, M or G such as \"10M\""},
+	{"limits: { max_body = \"\"; };",
+	 "t.conf:1: limits.max_body has a value that is not understood; "
+	 "write bytes, or a number with K, M or G such as \"10M\""},
+	{"limits: { max_body = 1.5; };",
+	 "t.conf:1: limits.max_body cannot be a number with decimals; "
+	 "write bytes, or a number with K, M or G such as \"10M\""},
+	{"timeouts: { head = \"10s\"; };",
+	 "t.conf:1: timeouts.head cannot be a string; write seconds such as 30 or 0.25"},
+	{"allow_unauthenticated = 1;",
+	 "t.conf:1: allow_unauthenticated cannot be a number; write true or false"},
+	{"log: { level = \"loud\"; };", "t.conf:1: log.level has a value that is not understood; "
+					"write one of: error warning notice info debug"},
+	{"log: { level = 3; };", "t.conf:1: log.level cannot be a number; "
+				 "write one of: error warning notice info debug"},
+	{"metrics: { label_values = \"rare\"; };",
+	 "t.conf:1: metrics.label_values has a value that is not understood; "
+	 "write one of: sanitized raw"},
+	{"backends = ( { name = \"a\"; type = \"anthropic\"; } );",
+	 "t.conf:1: backends.type has a value that is not understood; "
+	 "write one of: demo ollama vllm llamacpp lmstudio generic openai"},
+	{"credentials_directory = 7;", "t.conf:1: credentials_directory cannot be a number; "
+				       "write an absolute path in double quotes"},
+	{"listeners = \"127.0.0.1:8000\";",
+	 "t.conf:1: listeners cannot be a string; "
+	 "write a list of groups such as ( { name = \"one\"; } )"},
+	{"listeners: { };", "t.conf:1: listeners cannot be a group; "
+			    "write a list of groups such as ( { name = \"one\"; } )"},
+	{"listeners = ( \"127.0.0.1:8000\" );",
+	 "t.conf:1: listeners cannot be a string; "
+	 "write a list of groups such as ( { name = \"one\"; } )"},
+	{BACKEND(URL "models = ( 3 );"), "t.conf:1: backends.models cannot be a number; "
+					 "write a list of groups such as ( { name = \"one\"; } )"},
+	{BACKEND(URL "models = ( { id = \"m\"; tools = 1; } );"),
+	 "t.conf:1: backends.models.tools cannot be a number; write true or false"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = \"n\"; } ); };",
+	 "t.conf:1: routing.fallbacks.to cannot be a string; "
+	 "write a list such as [ \"one\", \"two\" ]"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = [ 1 ]; } ); };",
+	 "t.conf:1: routing.fallbacks.to cannot be a number; write a text in double quotes"},
+	/* ranges */
+	{"workers = -1;", "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},
+	{"workers = 1025;", "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},
+	{"workers = 99999999999;",
+	 "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},
+	{"limits: { max_body = \"2G\"; };",
+	 "t.conf:1: limits.max_body is out of range; choose from 1 to 1G bytes"},
+	{"limits: { max_body = \"17179869184G\"; };",
+	 "t.conf:1: limits.max_body is out of range; choose from 1 to 1G bytes"},
+	{"timeouts: { head = 0; };",
+	 "t.conf:1: timeouts.head is out of range; choose from 0.001 to 86400 seconds"},
+	{"timeouts: { head = 1e300; };",
+	 "t.conf:1: timeouts.head is out of range; choose from 0.001 to 86400 seconds"},
+	{"timeouts: { head = -0.5; };",
+	 "t.conf:1: timeouts.head is out of range; choose from 0.001 to 86400 seconds"},
+	{"health: { failures = 0; };",
+	 "t.conf:1: health.failures is out of range; choose from 1 to 1000 checks"},
+	{"listeners = ( { address = \"unix:/s\"; mode = \"1777\"; } );",
+	 "t.conf:1: listeners.mode is out of range; choose from 0 to 0777"},
+	{"listeners = ( { address = \"unix:/s\"; mode = \"0689\"; } );",
+	 "t.conf:1: listeners.mode has a value that is not understood; "
+	 "write octal digits in double quotes such as \"0660\""},
+	{"listeners = ( { address = \"unix:/s\"; mode = 0660; } );",
+	 "t.conf:1: listeners.mode cannot be a number; "
+	 "write octal digits in double quotes such as \"0660\""},
+	/* texts */
+	{BACKEND("url = \"ftp://h\";"), "t.conf:1: backends.url is no http or https URL; "
+					"write one such as http://127.0.0.1:8000"},
+	{BACKEND("url = \"http://me:secret@h\";"),
+	 "t.conf:1: backends.url holds a user name or password; "
+	 "name a file with credential instead"},
+	{BACKEND("url = \"http://h/?key=secret\";"),
+	 "t.conf:1: backends.url has a query or a fragment; remove it"},
+	{"backends = ( { name = \"a b\"; type = \"demo\"; } );",
+	 "t.conf:1: backends.name has a character that is not allowed in a name; "
+	 "write letters, digits and . _ - in double quotes"},
+	{"backends = ( { name = \"\"; type = \"demo\"; } );",
+	 "t.conf:1: backends.name is empty; "
+	 "write letters, digits and . _ - in double quotes"},
+	{BACKEND(URL "credential = \"../shadow\";"),
+	 "t.conf:1: backends.credential has a character that is not allowed in a name; "
+	 "write letters, digits and . _ - in double quotes"},
+	{BACKEND(URL "credential = \".hidden\";"),
+	 "t.conf:1: backends.credential has a character that is not allowed in a name; "
+	 "write letters, digits and . _ - in double quotes"},
+	{BACKEND(URL "ca_file = \"ca.pem\";"),
+	 "t.conf:1: backends.ca_file does not begin with a slash; "
+	 "write an absolute path in double quotes"},
+	{BACKEND(URL "models = [ \"a\\nb\" ];"),
+	 "t.conf:1: backends.models.id has a control character or is not UTF-8; remove it"},
+	{BACKEND(URL "models = [ \"a\\xFFb\" ];"),
+	 "t.conf:1: backends.models.id has a control character or is not UTF-8; remove it"},
+	{BACKEND(URL "models = [ \"\" ];"),
+	 "t.conf:1: backends.models.id is empty; write a text in double quotes"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = [ \"\" ]; } ); };",
+	 "t.conf:1: routing.fallbacks.to is empty; write a text in double quotes"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = [ ]; } ); };",
+	 "t.conf:1: routing.fallbacks.to is empty; write a list such as [ \"one\", \"two\" ]"},
+	{"listeners = ( { address = \"127.0.0.1\"; } );",
+	 "t.conf:1: listeners.address has no port; "
+	 "write 127.0.0.1:8000, [::1]:8000 or unix:/path"},
+	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ ]; } );",
+	 "t.conf:1: listeners.faces is empty; write a list of some of: api metrics"},
+	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ \"api\", \"admin\" ]; } );",
+	 "t.conf:1: listeners.faces has a value that is not understood; "
+	 "write a list of some of: api metrics"},
+	{"listeners = ( { address = \"127.0.0.1:0\"; faces = \"api\"; } );",
+	 "t.conf:1: listeners.faces has a value that is not understood; "
+	 "write a list of some of: api metrics"},
+	{"metrics: { path = \"/v1/models/x\"; };",
+	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
+	{"metrics: { path = \"health\"; };",
+	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
+	{"metrics: { path = \"/a?b\"; };",
+	 "t.conf:1: metrics.path has a character other than letters, digits and - . _ ~ /; "
+	 "write a path such as \"/metrics\""},
+	/* the whole */
+	{"listeners = ( {\n faces = [ \"api\" ]; } );",
+	 "t.conf:1: listeners.address is missing; add it"},
+	{"backends = ( { name = \"a\"; } );", "t.conf:1: backends.type is missing; add it"},
+	{"routing: { aliases = ( { name = \"a\"; } ); };",
+	 "t.conf:1: routing.aliases.model is missing; add it"},
+	{"routing: { fallbacks = ( { model = \"a\"; } ); };",
+	 "t.conf:1: routing.fallbacks.to is missing; add it"},
+	{"backends = (\n{ name = \"a\"; type = \"demo\"; },\n{ name = \"a\"; type = \"ollama\"; } "
+	 ");",
+	 "t.conf:3: the backend \"a\" exists already at t.conf:2; rename or remove one"},
+	{"listeners = (\n{ address = \"127.0.0.1:80\"; },\n{ address = \"127.0.0.1:80\"; } );",
+	 "t.conf:3: the listener \"127.0.0.1:80\" exists already at t.conf:2; "
+	 "rename or remove one"},
+	{"routing: { aliases = (\n" ALIAS("a", "m") ",\n" ALIAS("a", "n") " ); };",
+	 "t.conf:3: the alias \"a\" exists already at t.conf:2; rename or remove one"},
+	{BACKEND(URL "models = [ \"m\",\n\"n\",\n\"m\" ];"),
+	 "t.conf:3: the model \"m\" exists already at t.conf:1; rename or remove one"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = [ \"n\" ]; },\n"
+	 "{ model = \"m\"; to = [ \"o\" ]; } ); };",
+	 "t.conf:2: the fallback of \"m\" exists already at t.conf:1; rename or remove one"},
+	{"routing: { fallbacks = ( { model = \"m\"; to = [ \"n\", \"m\" ]; } ); };",
+	 "t.conf:1: the fallback of \"m\" is that model itself; remove it from the list"},
+	{"routing: { aliases = ( " ALIAS("a", "a") " ); };",
+	 "t.conf:1: the alias \"a\" goes round in a circle; let it end at a model"},
+	{"routing: { aliases = ( " ALIAS("x", "a") ",\n" ALIAS("a", "b") ",\n" ALIAS("b",
+										     "a") " ); };",
+	 "t.conf:1: the alias \"x\" goes round in a circle; let it end at a model"},
+	{"routing: { aliases = ( " ALIAS("a", "b") "," ALIAS("b", "c") "," ALIAS(
+		 "c", "d") "," ALIAS("d", "m") " ); };",
+	 "t.conf:1: the alias \"a\" leads over more than 3 aliases; name the model itself"},
+	{BACKEND(URL "models = [ \"m\" ];") "\nrouting: { aliases = ( " ALIAS("m", "n") " ); };",
+	 "t.conf:2: the alias \"m\" hides the model at t.conf:1; rename it"},
+	{BACKEND(""), "t.conf:1: the backend \"a\" has no url; add one such as "
+		      "url = \"http://127.0.0.1:8000\""},
+	{BACKEND("url = \"\";"), "t.conf:1: the backend \"a\" has no url; add one such as "
+				 "url = \"http://127.0.0.1:8000\""},
+	{BACKEND(URL "credential = \"k\"; forward_authorization = true;"),
+	 "t.conf:1: the backend \"a\" has both credential and forward_authorization; remove one"},
+	{"backends = ( { name = \"a\"; type = \"demo\"; " URL " } );",
+	 "t.conf:1: the backend \"a\" is a demo without url or credential; remove them"},
+	{"backends = ( { name = \"none\"; type = \"demo\"; } );",
+	 "t.conf:1: a backend cannot be called \"none\"; rename it"},
+	{"\nlisteners = ( { address = \"0.0.0.0:8000\"; } );",
+	 "t.conf:2: the listener 0.0.0.0:8000 would serve anybody without a key; bind it to "
+	 "127.0.0.1, or set allow_unauthenticated = true if something in front of it checks who "
+	 "asks"},
+	{"listeners = ( { address = \"127.0.0.1:9090\"; faces = [ \"metrics\" ]; } );",
+	 "t.conf:1: no listener has the face api; add it to the faces of one"},
+	{"listeners = ( );", "t.conf: no listener has the face api; add it to the faces of one"},
+};
+
+static void test_bad_texts(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		parse_bad(bad[i].text, bad[i].line);
+}
+
+static void parse_bytes(struct result *result, const char *name, struct str text, size_t max_line)
+{
+	*result = (struct result){0};
+	buf_init(&result->error, max_line);
+	result->r = config_parse_text(name, text, &result->config, &result->error);
+}
+
+static void test_nul(void)
+{
+	struct result result;
+
+	parse_bytes(&result, "t.conf", STR_LITERAL("workers = 1;\n\0"), 4096);
+	is_text(error_of(&result), "t.conf:2: a NUL byte; save it as plain text", "a NUL byte");
+	done(&result);
+}
+
+static void test_sizes_of_texts(void)
+{
+	size_t n = CONFIG_TEXT_MAX;
+	char *text = malloc(n + 2);
+	struct result result;
+
+	if (!text)
+		return;
+	memset(text, '\n', n + 1);
+	text[n + 1] = '\0';
+	parse(&result, text);
+	is_text(error_of(&result), "t.conf: larger than 1 MiB; split it into files in conf.d",
+		"1 MiB and one byte");
+	done(&result);
+
+	text[n] = '\0';
+	parse(&result, text);
+	is_int(result.r, 0, "exactly 1 MiB");
+	done(&result);
+
+	/* libconfig's parser has a stack of its own: it must refuse, not overflow ours. */
+	for (size_t i = 0; i < n; i += 2)
+		memcpy(text + i, "a{", 2);
+	text[0] = 'a';
+	parse(&result, text);
+	is_int(result.r, -EINVAL, "nonsense as large as allowed");
+	done(&result);
+	memset(text, '(', n);
+	memcpy(text, "a=", 2);
+	parse(&result, text);
+	is_int(result.r, -EINVAL, "lists nested as deeply as allowed");
+	done(&result);
+	free(text);
+}
+
+static void test_one_line(void)
+{
+	struct result result;
+
+	parse_bytes(&result, "a\nb.conf", STR_LITERAL("x = 1;"), 40);
+	is_text(error_of(&result), "a?b.conf:1: unknown option x; nexusd.con",
+		"control characters are replaced and the line is cut at the ceiling");
+	done(&result);
+}
+
+int main(void)
+{
+	test_bad_texts();
+	test_nul();
+	test_sizes_of_texts();
+	test_one_line();
+	return tap_done();
+}
