@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers data/nexusd.tmpfiles
-dist_doc_DATA = data/nexusd.conf.example
+EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers data/nexusd.tmpfiles \
+	data/conf.d/README
+# Every default, as comments: to copy from, not needed in /etc.
+dist_doc_DATA = data/nexusd.conf
 CLEANFILES += data/nexusd.service
 
 data/nexusd.service: data/nexusd.service.in Makefile

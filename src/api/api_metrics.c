@@ -13,8 +13,7 @@
 
 void api_metrics(struct request *request)
 {
-	enum exposition format =
-		negotiate_exposition(exchange_header(request->exchange, "Accept"));
+	enum exposition format = negotiate_exposition(exchange_header(request->exchange, "Accept"));
 	struct buf body;
 	int r;
 
@@ -27,8 +26,8 @@ void api_stats(struct request *request)
 {
 	const struct stats_json_inputs inputs = {
 		.version = version_text,
-		.uptime_seconds =
-			(clock_monotonic_ns() - request->api->in.lifecycle->started_ns) / NS_PER_SEC,
+		.uptime_seconds = (clock_monotonic_ns() - request->api->in.lifecycle->started_ns) /
+				  NS_PER_SEC,
 		.table = request->table,
 	};
 	struct buf body;

@@ -62,14 +62,16 @@ void api_models_list(struct request *request)
 	jsonw_object(&w, NULL);
 	jsonw_string(&w, "object", STR_LITERAL("list"));
 	jsonw_array(&w, "data");
-	/* Both are sorted; their merge is the list sorted by id. */
+	/* Both are sorted; their merge is the list sorted by id. An alias hides a model of its
+	 * name. */
 	while (m < table->n_models || a < table->n_aliases) {
 		const struct route_alias *alias = a < table->n_aliases ? &table->aliases[a] : NULL;
 		const struct route_model *model = m < table->n_models ? &table->models[m] : NULL;
 
-		if (alias && (!model || strcmp(alias->name, model->id) < 0)) {
+		if (alias && (!model || strcmp(alias->name, model->id) <= 0)) {
 			write_entry(&w, alias->name, alias->model, alias->model->id);
 			a++;
+			m += model && strcmp(alias->name, model->id) == 0;
 		} else {
 			write_entry(&w, model->id, model, NULL);
 			m++;

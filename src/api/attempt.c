@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+static void attempt_again(struct relay *relay, enum outcome outcome);
+
 static enum outcome outcome_of_status(unsigned status)
 {
 	if (status < 400)
@@ -71,6 +73,14 @@ static void on_data(void *context, struct str data)
 		answer_plain_data(relay, data);
 }
 
+/* The backend had closed an idle connection just when it was used again. Another backend would be
+ * the next anyhow; the only one deserves a fresh connection at once, whatever the retries. */
+static bool is_stale_connection(const struct relay *relay, const struct transfer_result *result)
+{
+	return result->outcome == OUTCOME_RESET && result->reused && !relay->was_stale &&
+	       relay->attempts.current->n_candidates == 1;
+}
+
 static void on_done(void *context, const struct transfer_result *result)
 {
 	struct relay *relay = context;
@@ -78,6 +88,10 @@ static void on_done(void *context, const struct transfer_result *result)
 	relay->transfer = NULL;
 	switch (relay->phase) {
 	case RELAY_HEAD:
+		if (is_stale_connection(relay, result)) {
+			attempt_again(relay, OUTCOME_RESET);
+			break;
+		}
 		attempt_failed(relay,
 			       result->outcome == OUTCOME_OK ? OUTCOME_PARSE : result->outcome);
 		break;
@@ -168,12 +182,19 @@ void attempt_start(struct relay *relay)
 	relay_give_up(relay, PROBLEM_OVERLOADED);
 }
 
+/* On the same backend, at once: counted as any other attempt. */
+static void attempt_again(struct relay *relay, enum outcome outcome)
+{
+	attempt_ended(relay, outcome);
+	record_retry(relay->request->api, relay->candidate->backend->name, outcome);
+	relay->was_stale = outcome == OUTCOME_RESET;
+	attempt_start(relay);
+}
+
 void attempt_without_usage(struct relay *relay)
 {
-	attempt_ended(relay, OUTCOME_HTTP_4XX);
-	record_retry(relay->request->api, relay->candidate->backend->name, OUTCOME_HTTP_4XX);
 	relay->withholds_usage = true;
-	attempt_start(relay);
+	attempt_again(relay, OUTCOME_HTTP_4XX);
 }
 
 static void count_exclusions(struct relay *relay)
@@ -202,7 +223,7 @@ void attempt_next(struct relay *relay)
 	}
 	if (relay->attempts.tries_of_model > 1)
 		record_retry(relay->request->api, before->backend->name, relay->outcome);
-	relay->withholds_usage = false;
+	relay->withholds_usage = relay->was_stale = false;
 	if (wait_ns == 0)
 		attempt_start(relay);
 	else if (loop_timer_set(relay_loop(relay), &relay->backoff,

@@ -23,4 +23,6 @@ libnexusd_a_SOURCES += \
 	src/api/router.c \
 	src/api/router.h \
 	src/api/routes.def \
+	src/api/stats_json.c \
+	src/api/stats_json.h \
 	src/api/stream.c

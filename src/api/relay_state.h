@@ -34,6 +34,7 @@ struct relay {
 	bool committed;       /* the head of the backend's answer went to the client */
 	bool asks_usage;      /* nexusd asked for the usage, not the client */
 	bool withholds_usage; /* this backend said no to that just now */
+	bool was_stale;       /* this attempt repeats one on a stale connection */
 	unsigned status;      /* of the answer; 0 none */
 	enum outcome outcome; /* of the last attempt that ended */
 	int64_t content_length;

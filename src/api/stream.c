@@ -155,19 +155,28 @@ void stream_data(struct relay *relay, struct str data)
 	relay_break(relay, PROBLEM_OVERLOADED);
 }
 
-/* A last frame that its framing ended without a blank line. */
+/* A last frame whose blank line the end of the body stands for. It goes to the client only if it
+ * ends the stream well: after half a frame the error event could not be read. */
 static void take_rest(struct relay *relay)
 {
-	struct str rest = sse_rest(&relay->sse);
-	struct str line = rest;
+	struct str rest = sse_rest(&relay->sse), data = rest;
 
 	if (!rest.n || !relay->committed)
 		return;
-	if (str_has_prefix(line, STR_LITERAL("data:")) &&
-	    is_done(str_trim((struct str){line.p + 5, line.n - 5})))
-		relay->stream_done = true;
-	if (exchange_write(relay->request->exchange, rest) < 0)
-		relay->stream_done = relay->stream_finished = false;
+	if (str_has_prefix(rest, STR_LITERAL("data:"))) {
+		data = str_trim((struct str){rest.p + 5, rest.n - 5});
+		while (data.n && (data.p[data.n - 1] == '\n' || data.p[data.n - 1] == '\r'))
+			data.n--;
+		relay->stream_done |= is_done(data);
+	}
+	if (relay->stream_done || relay->stream_finished)
+		relay->stream_stuck = exchange_write(relay->request->exchange, rest) < 0;
+}
+
+static bool is_whole(const struct relay *relay, enum outcome outcome)
+{
+	return !relay->stream_stuck &&
+	       (relay->stream_done || (outcome == OUTCOME_OK && relay->stream_finished));
 }
 
 void stream_over(struct relay *relay, enum outcome outcome)
@@ -184,7 +193,7 @@ void stream_over(struct relay *relay, enum outcome outcome)
 		relay->request->status = problem_row(PROBLEM_BAD_GATEWAY)->status;
 		relay->request->error_type = ERROR_TYPE_BACKEND_ERROR;
 		exchange_finish(relay->request->exchange, outcome == OUTCOME_OK);
-	} else if (relay->stream_done || (outcome == OUTCOME_OK && relay->stream_finished)) {
+	} else if (is_whole(relay, outcome)) {
 		attempt_ended(relay, OUTCOME_OK);
 		exchange_finish(relay->request->exchange, true);
 	} else {

@@ -54,13 +54,13 @@ static inline bool backend_is_healthy(const struct backend *backend)
 	return atomic_load_explicit(&backend->health, memory_order_relaxed) == BACKEND_HEALTHY;
 }
 
-/* An optional backend counts (in gauges, /health, /v1/stats) only once it has answered a probe: until
- * then its health is BACKEND_UNKNOWN. */
+/* An optional backend counts (in gauges, /health, /v1/stats) only once it has answered a probe:
+ * until then its health is BACKEND_UNKNOWN. */
 bool backend_counts(const struct backend *backend, const struct backend_config *config);
 /* "healthy", "unhealthy", "unknown" */
 const char *backend_health_name(const struct backend *backend);
 
-/* Main thread: takes the array over (sorted by id here); tells whether it differs from the old one.
- */
+/* Main thread: takes the array over, sorts it by id and drops ids given twice; tells whether it
+ * differs from the old one. */
 bool backend_set_models(struct backend *backend, struct backend_model *models, size_t n_models);
 struct backend_model *backend_models_free(struct backend_model *models, size_t n_models);

@@ -21,7 +21,7 @@ struct names {
 };
 
 /* `item` begins with its origin. */
-static int add_name(const struct names *names, const char *name, const void *item)
+static int add_name(const struct names *names, const char *name, void *item)
 {
 	const struct config_origin *origin = item;
 	const struct config_origin *first = map_find(names->map, str_of(name));
@@ -31,17 +31,17 @@ static int add_name(const struct names *names, const char *name, const void *ite
 		return config_error(names->error, *origin,
 				    "the %s \"%s\" exists already at %s; rename or remove one",
 				    names->what, name, config_place(*first, place));
-	if (map_set(names->map, str_of(name), (void *)(uintptr_t)item) < 0)
+	if (map_set(names->map, str_of(name), item) < 0)
 		return config_error_memory(names->error);
 	return 0;
 }
 
-static int check_listener_names(const struct config *config, const struct names *names)
+static int check_listener_names(struct config *config, const struct names *names)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < config->n_listeners; i++) {
-		const struct listener_config *listener = &config->listeners[i];
+		struct listener_config *listener = &config->listeners[i];
 
 		if (!endpoint_address_is_ephemeral(listener->address))
 			r = add_name(names, listener->address, listener);
@@ -49,7 +49,7 @@ static int check_listener_names(const struct config *config, const struct names 
 	return r;
 }
 
-static int check_backend_names(const struct config *config, const struct names *names)
+static int check_backend_names(struct config *config, const struct names *names)
 {
 	int r = 0;
 
@@ -58,7 +58,7 @@ static int check_backend_names(const struct config *config, const struct names *
 	return r;
 }
 
-static int check_fallback_names(const struct config *config, const struct names *names)
+static int check_fallback_names(struct config *config, const struct names *names)
 {
 	int r = 0;
 
@@ -69,7 +69,7 @@ static int check_fallback_names(const struct config *config, const struct names 
 }
 
 /* The models of one backend after the other: two backends may have the same ones. */
-static int check_model_names(const struct config *config, const struct names *names)
+static int check_model_names(struct config *config, const struct names *names)
 {
 	int r = 0;
 
@@ -138,7 +138,7 @@ static int check_shadowing(const struct config *config, const struct names *alia
 	return 0;
 }
 
-static int check_aliases(const struct config *config, const struct names *names)
+static int check_aliases(struct config *config, const struct names *names)
 {
 	int r = 0;
 
@@ -149,11 +149,11 @@ static int check_aliases(const struct config *config, const struct names *names)
 	return r < 0 ? r : check_shadowing(config, names);
 }
 
-static int check_lists(const struct config *config, struct buf *error)
+static int check_lists(struct config *config, struct buf *error)
 {
 	static const struct {
 		const char *what;
-		int (*check)(const struct config *config, const struct names *names);
+		int (*check)(struct config *config, const struct names *names);
 	} lists[] = {
 		{"listener", check_listener_names},    {"backend", check_backend_names},
 		{"model", check_model_names},          {"alias", check_aliases},

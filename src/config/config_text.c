@@ -102,7 +102,7 @@ static int set_from_list(const struct reading *reading, const struct option *opt
 	return r;
 }
 
-static int read_group(const struct reading *reading, const char *prefix,
+static int read_group(const struct reading *reading, const char *group_path,
 		      const config_setting_t *group);
 
 static int check_required(const struct reading *reading, struct config_origin origin)

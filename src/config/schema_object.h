@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "config/schema.h"
 
-/* Sets every default in an object of zeros. On -ENOMEM it still has to be freed with schema_object_done(). */
+/* Sets every default in an object of zeros. On -ENOMEM it still has to be freed with
+ * schema_object_done(). */
 int schema_object_init(enum schema_scope scope, void *object) MUST_CHECK;
 /* Frees all that its fields own, not the object itself. */
 void schema_object_done(enum schema_scope scope, void *object);

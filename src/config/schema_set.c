@@ -119,7 +119,7 @@ static int set_number(const struct assignment *a, void *field)
 
 static int set_octal(const struct assignment *a, void *field)
 {
-	uint64_t mode;
+	uint64_t mode = 0;
 	int r = ranged_number(a, &mode);
 
 	if (r == 0)

@@ -146,10 +146,12 @@ static int load_one(const struct config *config, struct backend_config *backend,
 		return config_error(error, backend->origin,
 				    "the credential of the backend \"%s\" %s", backend->name,
 				    wrong);
+	/* The service manager's copies are made at a start, from a place that only it can read. */
 	return config_error(error, backend->origin,
 			    "the credential of the backend \"%s\" cannot be read: %s; "
-			    "put its file into %s",
-			    backend->name, strerror(-r), config->credentials_directory);
+			    "put its file into %s%s",
+			    backend->name, strerror(-r), config->credentials_directory,
+			    getenv("CREDENTIALS_DIRECTORY") ? " and restart the service" : "");
 }
 
 int secrets_load(struct config *config, struct buf *error)

@@ -193,11 +193,11 @@ static void render_sample(void *context, const struct sample *sample)
 {
 	struct renderer *r = context;
 	size_t line_bytes = r->name.n + sample->labels.n + LINE_BYTES;
-	char *begin, *p;
+	char *begin = NULL, *p;
 
 	if (r->error == 0)
 		r->error = buf_reserve(r->out, line_bytes * (sample->n_buckets + 2), &begin);
-	if (r->error < 0)
+	if (r->error != 0)
 		return;
 	if (sample->n_buckets)
 		p = put_histogram(begin, r, sample);

@@ -140,7 +140,13 @@ void connection_open(struct server *server, const struct listener *listener, int
 	    server->accepting)
 		connection_free(connection);
 	server->accepting = NULL;
-	server->mhd_ready = true;
+}
+
+static bool has_unread(const struct connection *connection)
+{
+	int unread = 0;
+
+	return ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 static void connection_started(struct server *server, struct MHD_Connection *mhd,
@@ -160,6 +166,9 @@ static void connection_started(struct server *server, struct MHD_Connection *mhd
 	(void)!loop_watch(server->loop, &connection->peer, connection->fd,
 			  EPOLLIN | EPOLLRDHUP | EPOLLET);
 	set_deadline(connection, loop_now_ns(server->loop) + server->limits.head_ns);
+	/* libmicrohttpd may fetch what is there already before the watch can tell of it. */
+	if (has_unread(connection))
+		connection->phase = CONNECTION_HEAD;
 }
 
 void connection_notify(void *context, struct MHD_Connection *mhd, void **socket_context,
@@ -207,14 +216,9 @@ void connection_break(struct connection *connection)
 
 void connection_close_idle(struct connection *connection)
 {
-	int unread = 0;
-
-	if (connection->phase != CONNECTION_IDLE)
-		return;
 	/* Bytes that libmicrohttpd has not fetched yet may be a whole request: serve it first. */
-	if (ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0)
-		return;
-	connection_break(connection);
+	if (connection->phase == CONNECTION_IDLE && !has_unread(connection))
+		connection_break(connection);
 }
 
 static int write_refusal(struct buf *out, enum problem problem)

@@ -78,14 +78,16 @@ static size_t head_bytes(struct MHD_Connection *mhd)
 }
 
 /* What is wrong with the head, N_PROBLEMS for nothing. */
-static enum problem judge_head(struct exchange *exchange, const char *version)
+static enum problem judge_head(struct exchange *exchange, const char *url, const char *version)
 {
 	struct connection *connection = exchange->connection;
 	const struct server *server = connection->server;
 	size_t bytes = head_bytes(connection->mhd);
+	struct guard_line line = {str_of(exchange->method), str_of(version),
+				  str_of(exchange->target), url};
 	struct guard guard;
 
-	guard_begin(&guard, str_of(exchange->method), str_of(exchange->target), str_of(version));
+	guard_begin(&guard, &line);
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
 	exchange->content_length = guard.content_length;
@@ -122,8 +124,8 @@ static enum MHD_Result queue_reply(struct exchange *exchange)
 	return result;
 }
 
-static enum MHD_Result begin(struct connection *connection, const char *method, const char *version,
-			     void **request_context)
+static enum MHD_Result begin(struct connection *connection, const char *method, const char *url,
+			     const char *version, void **request_context)
 {
 	struct exchange *exchange = exchange_new(connection, method);
 	enum problem refusal;
@@ -131,7 +133,7 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	if (!exchange)
 		return MHD_NO;
 	*request_context = exchange;
-	refusal = judge_head(exchange, version);
+	refusal = judge_head(exchange, url, version);
 	connection_enter(connection, CONNECTION_BODY);
 	connection->server->ops->begin(exchange, refusal);
 	if (!exchange->sent)
@@ -170,11 +172,10 @@ static enum MHD_Result complete(struct exchange *exchange)
 	if (!exchange->request_complete) {
 		exchange->request_complete = true;
 		connection_enter(connection, CONNECTION_BUSY);
-		if (connection->peer_gone) {
+		if (connection->peer_gone)
 			exchange_client_left(exchange);
-			return MHD_NO;
-		}
-		connection->server->ops->request(exchange);
+		else
+			connection->server->ops->request(exchange);
 	}
 	if (exchange->aborted)
 		return MHD_NO;
@@ -184,15 +185,14 @@ static enum MHD_Result complete(struct exchange *exchange)
 	return MHD_YES;
 }
 
-enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd,
-				const char *url UNUSED, const char *method, const char *version,
-				const char *upload_data, size_t *upload_data_size,
-				void **request_context)
+enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd, const char *url,
+				const char *method, const char *version, const char *upload_data,
+				size_t *upload_data_size, void **request_context)
 {
 	struct exchange *exchange = *request_context;
 
 	if (!exchange)
-		return begin(connection_of(mhd), method, version, request_context);
+		return begin(connection_of(mhd), method, url, version, request_context);
 	if (*upload_data_size)
 		return receive(exchange, upload_data, upload_data_size);
 	return complete(exchange);
@@ -220,12 +220,10 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 
 void exchange_client_left(struct exchange *exchange)
 {
-	/* In mid-request libmicrohttpd is reading and sees it by itself. */
-	if (!exchange->request_complete || exchange->aborted)
-		return;
-	exchange->aborted = true;
-	exchange->connection->server->ops->gone(exchange);
-	connection_break(exchange->connection);
+	if (exchange->request_complete && !exchange->aborted) {
+		exchange->aborted = true;
+		exchange->connection->server->ops->gone(exchange);
+	}
 }
 
 void *exchange_context(const struct exchange *exchange)

@@ -42,22 +42,26 @@ static bool is_target(struct str s)
 	return s.n > 0;
 }
 
-void guard_begin(struct guard *guard, struct str method, struct str target, struct str version)
+void guard_begin(struct guard *guard, const struct guard_line *line)
 {
 	*guard = (struct guard){0};
-	guard->http_1_0 = str_eq(version, STR_LITERAL("HTTP/1.0"));
-	if (!guard->http_1_0 && !str_eq(version, STR_LITERAL("HTTP/1.1")))
+	guard->http_1_0 = str_eq(line->version, STR_LITERAL("HTTP/1.0"));
+	if (!guard->http_1_0 && !str_eq(line->version, STR_LITERAL("HTTP/1.1")))
 		guard->bad = true;
-	if (!guard_is_token(method) || !is_target(target))
+	if (!guard_is_token(line->method) || !is_target(line->target))
 		guard->bad = true;
-	/* The request line: two blanks and CRLF beside its three parts. */
-	guard->accounted = method.n + 1 + target.n + 1 + version.n + 2;
+	/* Exactly one blank between the parts, and CRLF behind the last. */
+	if (line->target_at != line->method.p + line->method.n + 1 ||
+	    line->version.p != line->target_at + line->target.n + 1)
+		guard->bad = true;
+	guard->accounted = line->method.n + 1 + line->target.n + 1 + line->version.n + 2;
+	guard->next_name = line->version.p + line->version.n + 2;
 }
 
 static void account(struct guard *guard, struct str name, struct str value)
 {
 	/* Between a name and its value stand at least the colon; after a value exactly CRLF. */
-	if ((guard->next_name && name.p != guard->next_name) || value.p < name.p + name.n + 1) {
+	if (name.p != guard->next_name || value.p < name.p + name.n + 1) {
 		guard->bad = true;
 		return;
 	}

@@ -26,11 +26,18 @@ struct guard {
 	unsigned n_hosts, n_lengths, n_codings;
 	uint64_t content_length; /* bytes; valid after GUARD_PASS with n_lengths 1 */
 	size_t accounted;        /* bytes of the head explained so far */
-	const char *next_name;   /* where the next header's name must start */
+	const char *next_name;   /* where the next header's name must start, so that no two wrongs
+				    make up for each other in the sum */
 };
 
-/* `target` is the request target as received. Any of them may hold hostile bytes. */
-void guard_begin(struct guard *guard, struct str method, struct str target, struct str version);
+/* The request line as libmicrohttpd cut it. Any of it may hold hostile bytes. */
+struct guard_line {
+	struct str method, version; /* in the library's copy of the head */
+	struct str target;          /* as received; a copy, as the library cuts it at the '?' */
+	const char *target_at;      /* where it stands in the library's copy */
+};
+
+void guard_begin(struct guard *guard, const struct guard_line *line);
 /* Each header in the order received; name and value point into libmicrohttpd's copy of the head. */
 void guard_header(struct guard *guard, struct str name, struct str value);
 /* `head_bytes` is the head's real size, 0 where the library can be trusted not to hide any. */

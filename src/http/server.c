@@ -67,6 +67,9 @@ static uint64_t turn_end(struct hook *hook)
 		list_remove(node);
 		if (connection->exchange)
 			exchange_client_left(connection->exchange);
+		/* libmicrohttpd may have missed the end of the file: its epoll is edge-triggered,
+		 * and a read that gave data has used up the edge. */
+		connection_break(connection);
 	}
 	if (server->mhd_ready)
 		return 0;

@@ -8,17 +8,10 @@
 
 #include "metrics/registry_state.h"
 
-/* The statuses that end nearly all requests. Others are looked up each time. */
-#define CACHED_STATUSES(X)                                                                         \
-	X(200)                                                                                     \
-	X(400) X(401) X(403) X(404) X(408) X(413) X(422) X(429) X(499) X(500) X(502) X(503) X(504) \
-		X(529)
-
-enum cached_status {
-#define X(status) CACHED_##status,
-	CACHED_STATUSES(X)
-#undef X
-		N_CACHED_STATUSES
+/* The statuses that end nearly all requests, the commonest first. Others are looked up each time.
+ */
+static const unsigned short cached_statuses[] = {
+	200, 400, 401, 403, 404, 408, 413, 422, 429, 499, 500, 502, 503, 504, 529,
 };
 
 enum {
@@ -34,7 +27,7 @@ typedef _Atomic(const struct series *) series_slot;
 struct bundle {
 	struct registry *registry;
 	struct str model, backend;
-	series_slot requests[N_CACHED_STATUSES];
+	series_slot requests[ARRAY_SIZE(cached_statuses)];
 	series_slot duration;
 	series_slot tokens[N_TOKEN_TYPES];
 	series_slot upstream_requests[N_OUTCOMES];
@@ -139,30 +132,30 @@ static const struct series *resolve(struct bundle *bundle, series_slot *slot, en
 	return series;
 }
 
-static series_slot *slot_of_status(struct bundle *bundle, unsigned status)
+/* Their number when it is not among them. */
+static size_t index_of_status(unsigned status)
 {
-	switch (status) {
-#define X(status)      \
-	case (status): \
-		return &bundle->requests[CACHED_##status];
-		CACHED_STATUSES(X)
-#undef X
-	default:
-		return NULL;
-	}
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(cached_statuses) && cached_statuses[i] != status)
+		i++;
+	return i;
 }
 
 const struct series *bundle_requests(struct bundle *bundle, unsigned status)
 {
-	series_slot *slot = slot_of_status(bundle, status);
+	size_t i = index_of_status(status);
 	series_slot once = NULL;
+	series_slot *slot = i < ARRAY_SIZE(cached_statuses) ? &bundle->requests[i] : &once;
+	/* Pairs with the release in resolve(), before any text is made. */
+	const struct series *series = atomic_load_explicit(slot, memory_order_acquire);
 	char text[16];
 	int n;
 
-	if (slot && atomic_load_explicit(slot, memory_order_relaxed))
-		return atomic_load_explicit(slot, memory_order_acquire);
+	if (series)
+		return series;
 	n = snprintf(text, sizeof(text), "%u", status);
-	return resolve(bundle, slot ? slot : &once, METRIC_REQUESTS, (struct str){text, (size_t)n});
+	return resolve(bundle, slot, METRIC_REQUESTS, (struct str){text, (size_t)n});
 }
 
 const struct series *bundle_duration(struct bundle *bundle)

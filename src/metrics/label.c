@@ -83,7 +83,9 @@ static int append_escaped(struct buf *out, struct str text)
 
 		if (c == '\\' || c == '"' || c == '\n')
 			escaped[n++] = '\\';
-		escaped[n++] = c == '\n' ? 'n' : c;
+		if (c == '\n')
+			c = 'n';
+		escaped[n++] = c;
 	}
 	return buf_append(out, escaped, n);
 }

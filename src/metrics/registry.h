@@ -34,14 +34,16 @@ struct slab *registry_slab_new(struct registry *registry) MUST_CHECK;
 
 /*
  * The series of a family with these label values (as many as the family has labels; real names,
- * any bytes). Any thread. Never NULL: past a budget, or without memory, it is the family's _other
- * series and nexus_metric_overflow_total{metric} counts the call. Born at 0, visible at once.
+ * any bytes; NULL without labels). Any thread. Never NULL: past a budget, or without memory, it is
+ * the family's _other series and nexus_metric_overflow_total{metric} counts the call. Born at 0,
+ * visible at once.
  */
 const struct series *registry_series(struct registry *registry, enum metric metric,
 				     const struct str *values);
 
-/* A gauge read when a snapshot is taken: `collect` calls `emit` for each of its label sets.
- * Register before the first snapshot. -ENOMEM. */
+/* A gauge read when a snapshot is taken: `collect` calls `emit` for each of its label sets, on the
+ * thread that takes the snapshot, so perhaps on several at once. Register before the first
+ * snapshot. -ENOMEM. */
 typedef void provider_emit_fn(void *emitter, const struct str *values, int64_t value);
 int registry_provide(struct registry *registry, enum metric metric,
 		     void (*collect)(void *context, provider_emit_fn *emit, void *emitter),

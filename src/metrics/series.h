@@ -55,11 +55,11 @@ struct series_table *series_table_new(void) MUST_CHECK;
 /* Frees it and its outgrown predecessors, not the series. Accepts NULL, returns NULL. */
 struct series_table *series_table_free(struct series_table *table);
 /* Any thread. NULL when absent. */
-struct series *series_table_find(_Atomic(struct series_table *) *table,
+struct series *series_table_find(_Atomic(struct series_table *) *pointer,
 				 const struct series_key *key);
 /* Under the mutex: makes sure that one more can be added, replacing the table by a larger one if
  * need be. -ENOMEM. */
-int series_table_reserve(_Atomic(struct series_table *) *table) MUST_CHECK;
+int series_table_reserve(_Atomic(struct series_table *) *pointer) MUST_CHECK;
 /* Under the mutex. `key` must be absent and room reserved. */
-void series_table_add(_Atomic(struct series_table *) *table, const struct series_key *key,
+void series_table_add(_Atomic(struct series_table *) *pointer, const struct series_key *key,
 		      struct series *series);

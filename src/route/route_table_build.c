@@ -269,24 +269,31 @@ static bool add_names(struct builder *b)
 	return true;
 }
 
+static bool build(struct builder *b)
+{
+	const struct route_table_inputs *inputs = b->inputs;
+
+	b->table->config = config_ref(inputs->config);
+	b->table->unknown = bundle_find(inputs->registry, UNKNOWN_MODEL, NO_BACKEND);
+	if (!b->table->unknown || !take_backends(b))
+		return false;
+	b->listings.config = inputs->config;
+	b->listings.backends = b->table->backends;
+	b->listings.previous = inputs->previous;
+	return listings_collect(&b->listings) == 0 && allocate(b) && add_models(b) &&
+	       add_aliases(b) && add_fallbacks(b) && add_names(b);
+}
+
 struct route_table *route_table_build(const struct route_table_inputs *inputs)
 {
-	struct builder b = {.inputs = inputs, .table = calloc(1, sizeof(struct route_table))};
+	struct route_table *table = calloc(1, sizeof(*table));
+	struct builder b = {.inputs = inputs, .table = table};
 	bool built;
 
-	if (!b.table)
+	if (!table)
 		return NULL;
-	b.table->references = 1;
-	b.table->config = config_ref(inputs->config);
-	b.table->unknown = bundle_find(inputs->registry, UNKNOWN_MODEL, NO_BACKEND);
-	built = b.table->unknown && take_backends(&b);
-	b.listings = (struct listings){
-		.config = b.table->config,
-		.backends = b.table->backends,
-		.previous = inputs->previous,
-	};
-	built = built && listings_collect(&b.listings) == 0 && allocate(&b) && add_models(&b) &&
-		add_aliases(&b) && add_fallbacks(&b) && add_names(&b);
+	table->references = 1;
+	built = build(&b);
 	listings_done(&b.listings);
-	return built ? b.table : route_table_unref(b.table);
+	return built ? table : route_table_unref(table);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/strategy_best.h"
 
+#include <assert.h>
+
 size_t strategy_turn(const struct choice *choice, size_t bound)
 {
 	uint64_t turn;
 
+	assert(bound > 0);
 	/* Where there is no choice no turn is used up, so that the others' stay even. */
 	if (bound == 1)
 		return 0;

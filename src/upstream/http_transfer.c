@@ -10,7 +10,11 @@
 #include "upstream/multi_socket.h"
 #include "upstream/transport_http.h"
 
-#define RECEIVE_BYTES           16384L
+#if LIBCURL_VERSION_NUM >= 0x080700
+#define RECEIVE_BYTES 16384L /* of the whole multi */
+#else
+#define RECEIVE_BYTES 8192L /* of every running transfer: the most of what it costs */
+#endif
 #define UPLOAD_BYTES            16384L /* the least libcurl takes; TLS only */
 #define CONNECTION_IDLE_SECONDS 60L
 #define CONNECTION_LIFE_SECONDS 600L /* so that a changed address is noticed */
@@ -21,7 +25,8 @@
  * older libcurl does not know changes nothing. */
 static int set_limits(CURL *easy)
 {
-	if (curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK)
+	if (curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") != CURLE_OK)
 		return -ENOMEM;
 #if LIBCURL_VERSION_NUM >= 0x075500
 	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
@@ -104,10 +109,21 @@ struct http_transfer *http_transfer_new(struct client *client)
 	return t;
 }
 
+static void forget_url(struct http_transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_CURLU, NULL);
+	curl_url_cleanup(t->url);
+	t->url = NULL;
+	free(t->url_text);
+	t->url_text = NULL;
+}
+
 struct http_transfer *http_transfer_free(struct http_transfer *t)
 {
 	if (!t)
 		return NULL;
+	if (t->easy)
+		forget_url(t);
 	curl_easy_cleanup(t->easy);
 	request_headers_done(&t->request);
 	response_head_done(&t->head);
@@ -121,6 +137,7 @@ static int set_trust(struct http_transfer *t, const char *ca_file)
 	if (t->own_ca) {
 		t->own_ca = false;
 		curl_easy_reset(t->easy);
+		forget_url(t);
 		if (set_constants(t) < 0)
 			return -ENOMEM;
 	}
@@ -129,6 +146,35 @@ static int set_trust(struct http_transfer *t, const char *ca_file)
 	t->own_ca = true;
 	curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
 	return curl_easy_setopt(t->easy, CURLOPT_CAINFO, ca_file) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+/* Parsing and rebuilding the URL is a tenth of libcurl's work for a request. One that cannot be
+ * parsed is left to libcurl, which says what is wrong with it. */
+static int parse_url(struct http_transfer *t)
+{
+	CURLUcode result;
+
+	t->url = curl_url();
+	if (!t->url)
+		return -ENOMEM;
+	result = curl_url_set(t->url, CURLUPART_URL, t->request.url,
+			      CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS);
+	if (result == CURLUE_OUT_OF_MEMORY)
+		return -ENOMEM;
+	if (result == CURLUE_OK)
+		curl_easy_setopt(t->easy, CURLOPT_CURLU, t->url);
+	t->url_text = strdup(t->request.url);
+	return t->url_text ? 0 : -ENOMEM;
+}
+
+static int set_url(struct http_transfer *t)
+{
+	if (t->url_text && strcmp(t->url_text, t->request.url) == 0)
+		return 0;
+	forget_url(t);
+	if (curl_easy_setopt(t->easy, CURLOPT_URL, t->request.url) != CURLE_OK)
+		return -ENOMEM;
+	return parse_url(t);
 }
 
 /* The body is only pointed at: libcurl may send it again, when a kept connection proves dead. */
@@ -157,10 +203,10 @@ int http_transfer_prepare(struct http_transfer *t, const struct transfer_request
 
 	if (r == 0)
 		r = set_trust(t, request->target->ca_file);
+	if (r == 0)
+		r = set_url(t);
 	if (r < 0)
 		return r;
-	if (curl_easy_setopt(t->easy, CURLOPT_URL, t->request.url) != CURLE_OK)
-		return -ENOMEM;
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->request.first);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
 			 milliseconds(request->connect_timeout_ns));
@@ -177,6 +223,7 @@ void http_transfer_clear(struct http_transfer *t)
 	t->received_bytes = 0;
 	t->failure = OUTCOME_OK;
 	t->failure_text = NULL;
-	t->added = t->body_begun = t->paused = t->held = t->cancelled = false;
+	t->added = t->requested = t->resent = false;
+	t->body_begun = t->paused = t->held = t->cancelled = false;
 	t->error[0] = '\0';
 }

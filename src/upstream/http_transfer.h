@@ -24,6 +24,8 @@ struct http_transfer {
 	struct transfer base;
 	struct client *client;
 	CURL *easy;
+	CURLU *url; /* url_text parsed: handles mostly meet the same target again */
+	char *url_text;
 	struct list node; /* of the pool while idle */
 
 	struct multi_task task;
@@ -38,7 +40,9 @@ struct http_transfer {
 	enum outcome failure;
 	const char *failure_text;
 
-	bool added; /* libcurl has it */
+	bool added;     /* libcurl has it */
+	bool requested; /* the request was sent, or as good as */
+	bool resent;    /* libcurl was about to send it again */
 	bool body_begun;
 	bool paused;    /* the user wants no data */
 	bool held;      /* libcurl holds data back, and must be told to go on */

@@ -5,6 +5,8 @@ libnexusd_a_SOURCES += \
 	src/upstream/client_internal.h \
 	src/upstream/curl_outcome.c \
 	src/upstream/curl_outcome.h \
+	src/upstream/demo_answer.c \
+	src/upstream/demo_answer.h \
 	src/upstream/demo_embedding.c \
 	src/upstream/demo_embedding.h \
 	src/upstream/demo_prompt.c \
@@ -27,5 +29,6 @@ libnexusd_a_SOURCES += \
 	src/upstream/transfer.c \
 	src/upstream/transfer.h \
 	src/upstream/transport.h \
+	src/upstream/transport_demo.c \
 	src/upstream/transport_http.c \
 	src/upstream/transport_http.h

@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { BLOCK_KEPT_BYTES = 4096 };
+enum { BLOCK_KEPT_BYTES = 4096, N_CONSTANT_LINES = 3, N_OWN_LINES = 4 };
 
 struct line {
 	struct str name, separator, value;
@@ -45,10 +45,11 @@ static bool line_at(const struct transfer_request *request, size_t i, struct lin
 		*ret_line = line_of(STR_LITERAL("Content-Type"), STR_LITERAL("application/json"));
 	else if (i == 3 && authorization)
 		*ret_line = line_of(STR_LITERAL("Authorization"), str_of(authorization));
-	else if (i < 4)
+	else if (i < N_OWN_LINES)
 		*ret_line = none;
-	else if (i - 4 < request->n_headers)
-		*ret_line = line_of(request->headers[i - 4].name, request->headers[i - 4].value);
+	else if (i - N_OWN_LINES < request->n_headers)
+		*ret_line = line_of(request->headers[i - N_OWN_LINES].name,
+				    request->headers[i - N_OWN_LINES].value);
 	else
 		return false;
 	return true;
@@ -57,6 +58,13 @@ static bool line_at(const struct transfer_request *request, size_t i, struct lin
 static size_t line_bytes(const struct line *line)
 {
 	return line->name.n + line->separator.n + line->value.n + 1;
+}
+
+static bool is_sendable(const struct line *line, size_t i)
+{
+	if (i < N_CONSTANT_LINES)
+		return line->name.n > 0;
+	return line->name.n > 0 && is_field(line->name) && is_field(line->value);
 }
 
 static char *put(char *at, struct str s)
@@ -90,7 +98,7 @@ static void fill(struct request_headers *headers, const struct transfer_request 
 
 	headers->first = NULL;
 	for (size_t i = 0; line_at(request, i, &line); i++) {
-		if (line.name.n == 0 || !is_field(line.name) || !is_field(line.value))
+		if (!is_sendable(&line, i))
 			continue;
 		*node = (struct curl_slist){.data = text};
 		text = put(put(put(text, line.name), line.separator), line.value);

@@ -64,6 +64,7 @@ struct transfer_events {
 	/* All bytes are taken; call transfer_pause() to have no more (one more piece of up to 16
 	 * KiB may be under way). */
 	void (*on_data)(void *context, struct str data);
+	/* May come while paused, when no data are left. */
 	void (*on_done)(void *context, const struct transfer_result *result);
 };
 

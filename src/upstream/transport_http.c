@@ -34,6 +34,7 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info)
 static void measure(const struct http_transfer *t, struct transfer_result *result)
 {
 	curl_off_t sent = 0;
+	uint64_t elapsed_ns = loop_now_ns(t->client->loop) - t->start_ns;
 	long n_connects = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &n_connects);
@@ -42,7 +43,10 @@ static void measure(const struct http_transfer *t, struct transfer_result *resul
 	result->received_bytes = t->received_bytes;
 	result->timings.first_byte = phase_ns(t->easy, CURLINFO_STARTTRANSFER_TIME_T);
 	result->timings.total = phase_ns(t->easy, CURLINFO_TOTAL_TIME_T);
-	result->reused = n_connects == 0 && result->timings.first_byte > 0;
+	/* libcurl's clock stands while a transfer is silent or paused. */
+	if (result->timings.total < elapsed_ns)
+		result->timings.total = elapsed_ns;
+	result->reused = t->resent || (n_connects == 0 && result->timings.first_byte > 0);
 	if (result->reused)
 		return;
 	result->timings.name_lookup = phase_ns(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
@@ -229,17 +233,25 @@ size_t transport_http_on_body(char *bytes, size_t size, size_t n, void *context)
 	return t->cancelled ? REFUSE : data.n;
 }
 
-/* Just before the request is sent: its body may be gone since another transfer's callback
- * cancelled this one. */
+/*
+ * Just before the request is sent. Its body may be gone since another transfer's callback cancelled
+ * this one. And libcurl sends a request that died on a reused connection again by itself: the
+ * backend may have seen it, so that is an attempt of its own, for others to decide and count.
+ */
 int transport_http_on_request(void *context, char *remote_ip UNUSED, char *local_ip UNUSED,
 			      int remote_port UNUSED, int local_port UNUSED)
 {
-	const struct http_transfer *t = context;
+	struct http_transfer *t = context;
 
+	if (t->requested) {
+		t->resent = true;
+		refuse(t, OUTCOME_RESET, "the reused connection was closed");
+	}
+	t->requested = true;
 #if LIBCURL_VERSION_NUM >= 0x075000
-	return t->cancelled ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	return t->cancelled || t->resent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 #else
-	return t->cancelled;
+	return t->cancelled || t->resent;
 #endif
 }
 

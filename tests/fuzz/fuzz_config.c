@@ -13,6 +13,9 @@
 enum { ERROR_MAX_BYTES = 4096 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The sanitizer asks for it by this name.
+ * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 const char *__lsan_default_suppressions(void);
 
 /* libconfig drops the string token that a syntax error stops at, one per bad file. */
@@ -20,6 +23,7 @@ const char *__lsan_default_suppressions(void)
 {
 	return "leak:libconfig_yyparse\nleak:libconfig.so";
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void check_config(struct config *config)
 {

@@ -2,6 +2,7 @@
 # With --enable-fuzzing every target is a libFuzzer program, else it replays its corpus.
 fuzz_targets = \
 	tests/fuzz/fuzz_config \
+	tests/fuzz/fuzz_guard \
 	tests/fuzz/fuzz_jsonscan \
 	tests/fuzz/fuzz_sse
 EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus
@@ -19,6 +20,8 @@ endif
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(fuzz_main)
 tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_guard_SOURCES = tests/fuzz/fuzz_guard.c $(fuzz_main)
+tests_fuzz_fuzz_guard_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_jsonscan_SOURCES = tests/fuzz/fuzz_jsonscan.c $(fuzz_main)
 tests_fuzz_fuzz_jsonscan_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_sse_SOURCES = tests/fuzz/fuzz_sse.c $(fuzz_main)

@@ -56,10 +56,12 @@ static void replay_folder(const char *folder)
 
 	ok(n > 0, "%s has inputs", folder);
 	for (int i = 0; i < n; i++) {
-		char path[4096];
+		char *path;
 
-		snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+		if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0)
+			abort();
 		replay(path);
+		free(path);
 		free(entries[i]);
 	}
 	if (n >= 0)

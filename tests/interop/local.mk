@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Real clients and judges; scripts/check runs them, make check does not.
-EXTRA_DIST += tests/interop
+EXTRA_DIST += \
+	tests/interop/.npmrc \
+	tests/interop/interop.py \
+	tests/interop/judges.py \
+	tests/interop/package-lock.json \
+	tests/interop/package.json \
+	tests/interop/run \
+	tests/interop/sdk.mjs

@@ -7,7 +7,7 @@ import tap
 
 BANNED = {
     "strcpy": "struct buf", "strcat": "struct buf", "strncpy": "struct buf",
-    "strncat": "struct buf", "stpcpy": "struct buf",
+    "stpcpy": "struct buf",
     "sprintf": "snprintf or buf_printf", "vsprintf": "vsnprintf",
     "strtok": "str_split", "strtok_r": "str_split",
     "atoi": "str_to_u64", "atol": "str_to_u64", "atoll": "str_to_u64", "atof": "strtod, checked",

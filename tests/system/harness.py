@@ -362,11 +362,11 @@ def shared(make):
     return get
 
 
-def pair(models=("llama3:70b", "mistral:7b"), first=None, second=None, **options):
+def pair(models=("llama3:70b", "mistral:7b"), priorities=(1, 2), **options):
     """A Rig of two fakes a and b with the same models; a is tried first."""
     a, b = FakeBackend("a", models), FakeBackend("b", models)
     options.setdefault("routing", {"strategy": "priority_only"})
-    rows = [backend(a, priority=1, **(first or {})), backend(b, priority=2, **(second or {}))]
+    rows = [backend(fake, priority=p) for fake, p in zip((a, b), priorities)]
     return Rig([a, b], backends=rows, **options)
 
 

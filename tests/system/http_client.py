@@ -163,13 +163,13 @@ class Connection:
         return data
 
     def read_body(self):
-        body = b""
+        pieces = []
         try:
             while piece := self.read_piece():
-                body += piece
+                pieces.append(piece)
         except Incomplete as short:
-            raise Incomplete(body + short.got) from None
-        return body
+            raise Incomplete(b"".join(pieces) + short.got) from None
+        return b"".join(pieces)
 
     def read_response(self, head_only=False):
         """The next answer; interim ones are skipped. None when the connection ended."""
@@ -204,7 +204,7 @@ class Stream:
     def __init__(self, connection):
         self.connection = connection
         self.head = connection.read_response(head_only=True)
-        self.raw = b""
+        self._pieces = []
         self._rest = b""
         self.is_cut = False       # ended without the last chunk
         self.is_ended = False
@@ -218,22 +218,23 @@ class Stream:
                 end = min(ends)
                 frame, self._rest = self._rest[:end], self._rest[end:]
                 return frame
-            if not self._read_piece():
+            piece = self._read_piece()
+            self._rest += piece
+            if not piece:
                 rest, self._rest = self._rest, b""
                 return rest or None
 
     def _read_piece(self):
         if self.is_ended:
-            return False
+            return b""
         try:
             piece = self.connection.read_piece()
         except (Incomplete, ConnectionError):
             self.is_cut = True
             piece = b""
         self.is_ended = not piece
-        self.raw += piece
-        self._rest += piece
-        return bool(piece)
+        self._pieces.append(piece)
+        return piece
 
     def next_data(self):
         """The next event's data as text; comments and empty frames are passed over."""
@@ -254,7 +255,7 @@ class Stream:
         """Reads to the end; returns every byte of the body since its start."""
         while self._read_piece():
             pass
-        return self.raw
+        return b"".join(self._pieces)
 
     def close(self):
         self.connection.close()

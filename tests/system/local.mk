@@ -3,5 +3,26 @@
 system_tests = tests/system/run
 if HAVE_PYTHON3
 TESTS += $(system_tests)
+check_PROGRAMS += tests/system/gated_nexusd
 endif
-EXTRA_DIST += tests/system
+EXTRA_DIST += \
+	tests/system/fake_answers.py \
+	tests/system/fake_backend.py \
+	tests/system/harness.py \
+	tests/system/http_client.py \
+	tests/system/prometheus_text.py \
+	tests/system/run \
+	tests/system/run_all.py \
+	tests/system/tap.py \
+	tests/system/test_cancel.py \
+	tests/system/test_errors.py \
+	tests/system/test_exact.py \
+	tests/system/test_failover.py \
+	tests/system/test_framing.py \
+	tests/system/test_health.py \
+	tests/system/test_metrics.py \
+	tests/system/test_relay.py \
+	tests/system/test_routes.py \
+	tests/system/test_service.py \
+	tests/system/test_stream.py \
+	tests/system/test_tools.py

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -27,9 +28,26 @@ def run_module(path):
     name = path.stem.removeprefix("test_")
     print(f"# === {path.name}", flush=True)
     process = subprocess.Popen([sys.executable, "-B", str(path)], stdout=subprocess.PIPE,
-                               text=True, errors="replace")
-    timer = threading.Timer(BOUND_SECONDS, process.kill)
+                               text=True, errors="replace", start_new_session=True)
+    timer = threading.Timer(BOUND_SECONDS, end_group, [process])
+    timer.daemon = True
     timer.start()
+    try:
+        take_over(process, name)
+    finally:
+        timer.cancel()
+        end_group(process)
+
+
+def end_group(process):
+    """Ends a module and whatever it left running."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def take_over(process, name):
     saw_plan = False
     for line in process.stdout:
         line = line.rstrip("\n")
@@ -44,7 +62,6 @@ def run_module(path):
         else:
             print(line, flush=True)
     process.wait()
-    timer.cancel()
     if not saw_plan:
         result(False, f"{name}: the module ran to its end (status {process.returncode})")
 

@@ -11,9 +11,9 @@ import threading
 
 import harness
 import tap
-from harness import OPENMETRICS, chat_body, pair, sanitize
+from harness import OPENMETRICS, chat_body, pair
 from http_client import Stream
-from prometheus_text import Metrics
+from prometheus_text import sanitize
 from tap import eq, ok
 from test_metrics import check_identities
 

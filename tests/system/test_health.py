@@ -7,6 +7,7 @@ import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Daemon, Rig, backend, wait_until
+from prometheus_text import sanitize
 from tap import eq, ok
 
 FAST = {"interval": 0.05, "timeout": 1, "failures": 3, "successes": 2}
@@ -47,7 +48,7 @@ def test_discovery_by_type():
         eq(metrics.get("nexus_models_available"), len(want), "nexus_models_available")
         for fake in fakes.values():
             ok(metrics.sum("nexus_backend_latency_seconds_count",
-                           backend=harness.sanitize(fake.name)) >= 1,
+                           backend=sanitize(fake.name)) >= 1,
                f"{fake.name}: the probe's latency is recorded")
         check_ollama_names(daemon, fakes["ollama"])
         check_discovered_capabilities(daemon)

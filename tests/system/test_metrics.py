@@ -8,7 +8,7 @@ import harness
 import tap
 from fake_backend import FakeBackend
 from harness import OPENMETRICS, Counting, Daemon, Rig, backend, pair, shared
-from prometheus_text import Metrics
+from prometheus_text import Metrics, sanitize
 from tap import eq, ok
 
 MODEL = "llama3:70b"
@@ -280,7 +280,7 @@ def check_identities(metrics, stats):
        (total, good, total - good), "/v1/stats agrees in total")
     per_model = {}
     for row in stats["models"]:
-        name = harness.sanitize(row["name"])
+        name = sanitize(row["name"])
         per_model[name] = per_model.get(name, 0) + row["requests"]
     wanted = {}
     for (model, _), n in per_pair.items():
@@ -288,7 +288,7 @@ def check_identities(metrics, stats):
     shown = {m: n for m, n in wanted.items() if n and m != "_unknown"}
     eq({m: n for m, n in per_model.items() if n and m != "_unknown"}, shown,
        "/v1/stats agrees per model")
-    per_backend = {harness.sanitize(row["id"]): row["requests"] for row in stats["backends"]}
+    per_backend = {sanitize(row["id"]): row["requests"] for row in stats["backends"]}
     for name, n in per_backend.items():
         eq(n, sum(v for (_, b), v in per_pair.items() if b == name),
            f"/v1/stats agrees for backend {name}")

@@ -6,23 +6,46 @@ unit_tests = \
 	tests/unit/test_buf \
 	tests/unit/test_bundle \
 	tests/unit/test_config \
+	tests/unit/test_config_load \
+	tests/unit/test_config_text \
+	tests/unit/test_config_value \
+	tests/unit/test_demo \
+	tests/unit/test_endpoint \
+	tests/unit/test_guard \
 	tests/unit/test_hash \
+	tests/unit/test_health_check \
 	tests/unit/test_histogram \
 	tests/unit/test_jsonscan \
 	tests/unit/test_jsonstring \
 	tests/unit/test_jsonx \
 	tests/unit/test_log \
+	tests/unit/test_loop \
+	tests/unit/test_mailbox \
 	tests/unit/test_map \
 	tests/unit/test_model_list \
+	tests/unit/test_model_request \
 	tests/unit/test_negotiate \
 	tests/unit/test_openmetrics \
+	tests/unit/test_probe \
+	tests/unit/test_prober \
 	tests/unit/test_registry \
 	tests/unit/test_route_table \
+	tests/unit/test_schema \
+	tests/unit/test_secrets \
 	tests/unit/test_sse \
+	tests/unit/test_stats_json \
 	tests/unit/test_str \
-	tests/unit/test_strategy
+	tests/unit/test_strategy \
+	tests/unit/test_transfer \
+	tests/unit/test_transfer_control
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 EXTRA_DIST += \
 	tests/tap.h \
-	tests/unit/fleet.h
+	tests/unit/config_files.h \
+	tests/unit/config_fixture.h \
+	tests/unit/fleet.h \
+	tests/unit/prober_bed.h \
+	tests/unit/script_server.h \
+	tests/unit/scripted_server.h \
+	tests/unit/transfer_run.h

@@ -172,7 +172,7 @@ UNUSED static void read_sample(void *context, const struct sample *sample)
 
 	if (sample->metric == reading->metric &&
 	    str_eq(sample->values[n_labels - 1], reading->label))
-		reading->value += sample->buckets ? sample->count : (uint64_t)sample->value;
+		reading->value += sample->n_buckets ? sample->count : (uint64_t)sample->value;
 }
 
 UNUSED static uint64_t read_metric(struct bed *bed, enum metric metric, const char *label)

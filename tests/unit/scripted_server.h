@@ -21,12 +21,12 @@
 
 enum server_op {
 	SERVER_END,
-	SERVER_ACCEPT,     /* the next connection takes the place of the one before */
-	SERVER_READ,       /* one request with its body */
-	SERVER_SEND,       /* `text` */
-	SERVER_SEND_BYTES, /* `n` bytes that count up */
+	SERVER_ACCEPT,             /* the next connection takes the place of the one before */
+	SERVER_READ,               /* one request with its body */
+	SERVER_SEND,               /* `text` */
+	SERVER_SEND_BYTES,         /* `n` bytes that count up */
 	SERVER_SEND_UNTIL_BLOCKED, /* those, until the peer takes no more or `n` are sent */
-	SERVER_SEND_REMAINING, /* what the step before left of its `n` */
+	SERVER_SEND_REMAINING,     /* what the step before left of its `n` */
 	SERVER_CLOSE,
 	SERVER_RESET,
 	SERVER_WAIT_CLOSE, /* until the peer closes */
@@ -220,7 +220,7 @@ static void *server_run(void *context)
 }
 
 /* `script` ends with SERVER_END. */
-static void server_start(struct server *s, const struct server_step *script)
+static inline void server_start(struct server *s, const struct server_step *script)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
@@ -239,7 +239,7 @@ static void server_start(struct server *s, const struct server_step *script)
 }
 
 /* What went wrong, or NULL. */
-static const char *server_join(struct server *s)
+static inline const char *server_join(struct server *s)
 {
 	pthread_join(s->thread, NULL);
 	if (s->fd >= 0)

@@ -133,19 +133,17 @@ static void test_environment(void)
 
 static void test_ca_file(void)
 {
+	struct result result;
+
 	write_text("main.conf", "\nbackends = ( { name = \"a\"; type = \"vllm\"; "
 				"url = \"https://h\"; ca_file = \"/nonexistent/ca.pem\"; } );");
 	load_bad("main.conf:2: the ca_file of the backend \"a\" cannot be read: "
 		 "No such file or directory; name a readable file");
 	write_text("main.conf", "\nbackends = ( { name = \"a\"; type = \"vllm\"; "
 				"url = \"https://h\"; ca_file = \"/dev/null\"; } );");
-	{
-		struct result result;
-
-		load_main(&result);
-		is_int(result.r, 0, "a ca_file that can be read");
-		done(&result);
-	}
+	load_main(&result);
+	is_int(result.r, 0, "a ca_file that can be read");
+	done(&result);
 }
 
 int main(void)

@@ -136,22 +136,39 @@ static const struct guard_case cases[] = {
 	{"HTTP/1.2", "GET", "/", "HTTP/1.2", {{"Host", "x"}}, GUARD_BAD_FRAMING},
 };
 
+/* How a head is written down: between the parts of its line, and between names and values. */
+struct spelling {
+	const char *after_method, *after_target, *after_name;
+};
+
+static const struct spelling usual = {" ", " ", ": "};
+
 /* Writes the head, feeds the guard slices of it and returns its verdict. `hidden` is added to the
  * size that the library reports. */
-static enum guard_verdict judge(const struct guard_case *c, size_t hidden, const char *separator)
+static enum guard_verdict judge(const struct guard_case *c, size_t hidden,
+				const struct spelling *spelling)
 {
 	char head[1024];
 	struct guard guard;
-	size_t n = (size_t)snprintf(head, sizeof(head), "%s %s %s\r\n", c->method, c->target,
+	size_t at_target = strlen(c->method) + strlen(spelling->after_method);
+	size_t at_version = at_target + strlen(c->target) + strlen(spelling->after_target);
+	size_t n = (size_t)snprintf(head, sizeof(head), "%s%s%s%s%s\r\n", c->method,
+				    spelling->after_method, c->target, spelling->after_target,
 				    c->version);
 
-	guard_begin(&guard, str_of(c->method), str_of(c->target), str_of(c->version));
+	guard_begin(&guard, &(struct guard_line){
+				    .method = {head, strlen(c->method)},
+				    .version = {head + at_version, strlen(c->version)},
+				    .target = str_of(c->target),
+				    .target_at = head + at_target,
+			    });
 	for (size_t i = 0; i < MAX_HEADERS && c->headers[i][0]; i++) {
 		struct str name = {head + n, strlen(c->headers[i][0])};
-		struct str value = {name.p + name.n + strlen(separator), strlen(c->headers[i][1])};
+		struct str value = {name.p + name.n + strlen(spelling->after_name),
+				    strlen(c->headers[i][1])};
 
 		n += (size_t)snprintf(head + n, sizeof(head) - n, "%s%s%s\r\n", c->headers[i][0],
-				      separator, c->headers[i][1]);
+				      spelling->after_name, c->headers[i][1]);
 		guard_header(&guard, name, value);
 	}
 	return guard_end(&guard, n + 2 + hidden);
@@ -159,14 +176,20 @@ static enum guard_verdict judge(const struct guard_case *c, size_t hidden, const
 
 int main(void)
 {
+	static const struct spelling tight = {" ", " ", ":"}, wide = {"  ", " ", ": "};
+	static const struct spelling wide_too = {" ", "  ", ": "};
+
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		is_int(judge(&cases[i], 0, ": "), cases[i].want, "%s", cases[i].what);
-		is_int(judge(&cases[i], 0, ":"), cases[i].want, "%s, no blank after colons",
+		is_int(judge(&cases[i], 0, &usual), cases[i].want, "%s", cases[i].what);
+		is_int(judge(&cases[i], 0, &tight), cases[i].want, "%s, no blank after colons",
 		       cases[i].what);
 	}
 	for (size_t hidden = 1; hidden < 40; hidden++)
-		is_int(judge(&cases[0], hidden, ": "), GUARD_BAD_FRAMING,
+		is_int(judge(&cases[0], hidden, &usual), GUARD_BAD_FRAMING,
 		       "%zu bytes of the head are not accounted for", hidden);
+	/* One blank too many, and one byte too few elsewhere: the sum alone would be right. */
+	is_int(judge(&cases[0], (size_t)-1, &wide), GUARD_BAD_FRAMING, "two blanks, one hidden");
+	is_int(judge(&cases[0], (size_t)-1, &wide_too), GUARD_BAD_FRAMING, "and before HTTP");
 	ok(guard_is_token(STR_LITERAL("X-Token_1!")), "a token");
 	ok(!guard_is_token((struct str){NULL, 0}), "nothing is no token");
 	return tap_done();

@@ -130,9 +130,7 @@ static const char *const classic_lines[] = {
 
 static const char *const openmetrics_lines[] = {
 	"# TYPE nexus_requests counter\n# HELP nexus_requests Client",
-	"# TYPE nexus_request_duration_seconds histogram\n"
-	"# UNIT nexus_request_duration_seconds seconds\n"
-	"# HELP nexus_request_duration_seconds Time",
+	"# UNIT nexus_request_duration_seconds seconds\n# HELP nexus_request_duration_seconds T",
 	"# TYPE nexus_tokens_total histogram\n# HELP nexus_tokens_total Tokens",
 	"# TYPE nexus_backends_total gauge\n# HELP",
 	"# TYPE nexus_model info\n# HELP nexus_model ",

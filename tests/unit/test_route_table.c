@@ -212,7 +212,8 @@ static struct route_table *rebuild(struct fleet *fleet, struct route_table *tabl
 static void test_memory(void)
 {
 	struct fleet fleet;
-	struct route_table *table;
+	struct config fewer;
+	struct route_table *table, *previous;
 	struct model_state *state;
 
 	fleet_init(&fleet);
@@ -246,12 +247,21 @@ static void test_memory(void)
 	table = rebuild(&fleet, table);
 
 	/* The last one is b: without it only what a listed is known. */
-	fleet.config.n_backends = 1;
-	table = rebuild(&fleet, table);
+	fewer = fleet.config;
+	fewer.references = 1;
+	fewer.n_backends = 1;
+	previous = table;
+	table = route_table_build(&(struct route_table_inputs){
+		.config = &fewer,
+		.backends = fleet.backends,
+		.registry = fleet.registry,
+		.previous = previous,
+	});
+	fleet_need(table);
+	route_table_unref(previous);
 	is_model(table, "gone", "gone");
 	is_model(table, "moved", "moved");
 	is_model(table, "only-b", NULL);
-	fleet.config.n_backends = 2;
 	fleet_discover(&fleet, "b", "");
 	table = rebuild(&fleet, table);
 	is_model(table, "only-b", NULL);

@@ -79,6 +79,8 @@ static const char *const places[] = {"passed/nexusd/key-a", "passed/nexusd_key-a
 static void test_passed_credentials(void)
 {
 	setenv("CREDENTIALS_DIRECTORY", path_of("passed"), 1);
+	load_bad(CREDENTIAL "cannot be read: No such file or directory; "
+			    "put its file into credentials and restart the service");
 	write_file("credentials/key-a", "sesame", 6, 0600);
 	expect_key("not passed, so from credentials_directory");
 	write_file("credentials/key-a", "wrong", 5, 0600);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The document of GET /v1/stats: the same series as /metrics, from one snapshot, under their real
+ * names.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "metrics/registry.h"
+#include "route/route_table.h"
+
+struct stats_json_inputs {
+	const char *version;
+	uint64_t uptime_seconds;
+	const struct route_table *table; /* its backends have a row even without requests */
+};
+
+/* Appends the document. -ENOMEM, -EMSGSIZE of the buffer; it then holds garbage. */
+int stats_json_write(struct registry *registry, const struct stats_json_inputs *in,
+		     struct buf *out) MUST_CHECK;
