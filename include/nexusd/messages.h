@@ -22,15 +22,10 @@
 
 /* Fields of messages about one request */
 #define NEXUSD_FIELD_REQUEST_ID    "NEXUSD_REQUEST_ID" /* as in the header X-Request-Id */
-#define NEXUSD_FIELD_ROUTE         "NEXUSD_ROUTE"      /* the path as a template: /v1/models/{id} */
 #define NEXUSD_FIELD_MODEL         "NEXUSD_MODEL"      /* its real name */
 #define NEXUSD_FIELD_STATUS        "NEXUSD_STATUS"     /* the outcome, as in nexus_requests_total */
-#define NEXUSD_FIELD_OUTCOME       "NEXUSD_OUTCOME" /* of the last attempt: ok, connect, timeout ... */
-#define NEXUSD_FIELD_ERROR         "NEXUSD_ERROR" /* the code of the error envelope */
-#define NEXUSD_FIELD_ATTEMPTS      "NEXUSD_ATTEMPTS"
 #define NEXUSD_FIELD_DURATION_USEC "NEXUSD_DURATION_USEC"
 
 /* Fields of other messages */
-#define NEXUSD_FIELD_BACKEND  "NEXUSD_BACKEND"  /* the configured name */
-#define NEXUSD_FIELD_REASON   "NEXUSD_REASON"   /* why a probe failed, why a reload was refused */
-#define NEXUSD_FIELD_LISTENER "NEXUSD_LISTENER" /* the configured address */
+#define NEXUSD_FIELD_BACKEND "NEXUSD_BACKEND" /* the configured name */
+#define NEXUSD_FIELD_REASON  "NEXUSD_REASON"  /* why a health check failed: connect, timeout ... */

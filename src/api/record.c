@@ -50,29 +50,36 @@ static enum record_method method_of(const char *method)
 	return RECORD_METHOD_OTHER;
 }
 
+static const struct series *gateway_series(struct api *api, enum metric metric,
+					   enum record_method method, const struct route *route,
+					   unsigned status)
+{
+	char text[12];
+	struct str values[] = {
+		str_of(method_names[method]),
+		str_of(route ? route->path : "unknown"),
+		{text, (size_t)snprintf(text, sizeof(text), "%u", status)},
+	};
+
+	return registry_series(api->in.registry, metric, values);
+}
+
 static void count_gateway(struct api *api, const struct route *route, enum record_method method,
 			  unsigned status, uint64_t duration_ns)
 {
 	size_t row = route ? (size_t)(route - router_route((enum route_id)0)) : N_ROUTES;
-	const struct series **of_duration = &api->series.gateway[row][method].duration;
-	const struct series **of_200 = &api->series.gateway[row][method].status_200;
-	char status_text[12];
-	struct str values[] = {
-		str_of(method_names[method]),
-		str_of(route ? route->path : "unknown"),
-		{status_text, (size_t)snprintf(status_text, sizeof(status_text), "%u", status)},
-	};
-	const struct series *requests = status == 200 ? *of_200 : NULL;
+	const struct series **duration = &api->series.gateway[row][method].duration;
+	const struct series **with_200 = &api->series.gateway[row][method].status_200;
+	const struct series *requests = status == 200 ? *with_200 : NULL;
 
 	if (!requests)
-		requests = registry_series(api->in.registry, METRIC_GATEWAY_REQUESTS, values);
+		requests = gateway_series(api, METRIC_GATEWAY_REQUESTS, method, route, status);
 	if (status == 200)
-		*of_200 = requests;
-	if (!*of_duration)
-		*of_duration =
-			registry_series(api->in.registry, METRIC_GATEWAY_REQUEST_DURATION, values);
+		*with_200 = requests;
+	if (!*duration)
+		*duration = gateway_series(api, METRIC_GATEWAY_REQUEST_DURATION, method, route, 0);
 	slab_add(api->in.slab, requests, 1);
-	slab_observe(api->in.slab, *of_duration, duration_ns);
+	slab_observe(api->in.slab, *duration, duration_ns);
 }
 
 static void count_model(struct request *request, uint64_t duration_ns)

@@ -250,22 +250,57 @@ uint64_t relay_retry_after_seconds(const struct relay *relay)
 	return attempts_retry_after_seconds(&relay->attempts);
 }
 
+/* Appends digits: what printf() takes for them is a fiftieth of a request. */
+static char *write_digits(char *out, uint64_t value, int least_digits)
+{
+	char digits[20];
+	int n = 0;
+
+	do
+		digits[n++] = (char)('0' + value % 10);
+	while ((value /= 10) > 0 || n < least_digits);
+	while (n > 0)
+		*out++ = digits[--n];
+	return out;
+}
+
+static char *write_text(char *out, struct str text)
+{
+	memcpy(out, text.p, text.n);
+	return out + text.n;
+}
+
+/* Milliseconds with three decimals. */
+static char *write_msec(char *out, uint64_t ns)
+{
+	out = write_digits(out, ns / NS_PER_MSEC, 1);
+	*out++ = '.';
+	return write_digits(out, ns / NS_PER_USEC % 1000, 3);
+}
+
+static void add_timing(struct exchange *exchange, uint64_t own_ns, uint64_t upstream_ns)
+{
+	char text[96], *out = text;
+
+	out = write_msec(write_text(out, STR_LITERAL("gw;dur=")), own_ns);
+	out = write_msec(write_text(out, STR_LITERAL(", upstream;dur=")), upstream_ns);
+	*out = '\0';
+	(void)!exchange_add_header(exchange, "Server-Timing", text);
+}
+
 void relay_describe(const struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
 	const struct attempts *attempts = &relay->attempts;
 	uint64_t total_ns = clock_monotonic_ns() - exchange->arrival_ns;
 	uint64_t upstream_ns = relay->upstream_ns;
-	char text[96];
+	char text[24];
 
 	if (relay->transfer)
 		upstream_ns += clock_monotonic_ns() - relay->attempt_began_ns;
-	snprintf(text, sizeof(text), "%u", attempts->tries);
+	*write_digits(text, attempts->tries, 1) = '\0';
 	(void)!exchange_add_header(exchange, "X-Nexus-Attempts", text);
-	snprintf(text, sizeof(text), "gw;dur=%.3f, upstream;dur=%.3f",
-		 (double)(total_ns > upstream_ns ? total_ns - upstream_ns : 0) / 1e6,
-		 (double)upstream_ns / 1e6);
-	(void)!exchange_add_header(exchange, "Server-Timing", text);
+	add_timing(exchange, total_ns > upstream_ns ? total_ns - upstream_ns : 0, upstream_ns);
 	if (!relay->candidate)
 		return;
 	(void)!exchange_add_header(exchange, "X-Nexus-Backend", relay->candidate->backend->name);

@@ -12,16 +12,31 @@
 #include "base/clock.h"
 #include "base/jsonx.h"
 
+static char *write_hex(char *out, uint64_t value, unsigned digits)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	while (digits-- > 0)
+		*out++ = hex[value >> (4 * digits) & 15];
+	return out;
+}
+
 /* UUIDv7 (RFC 9562 section 5.7): milliseconds, then random bits. */
 static void make_id(struct request *request)
 {
 	uint64_t msec = clock_realtime_msec();
 	uint64_t a = hash_random_next(&request->api->random);
 	uint64_t b = hash_random_next(&request->api->random);
+	char *out = write_hex(request->id, msec >> 16, 8);
 
-	snprintf(request->id, sizeof(request->id), "%08x-%04x-7%03x-%04x-%012llx",
-		 (unsigned)(msec >> 16), (unsigned)(msec & 0xffff), (unsigned)(a & 0xfff),
-		 (unsigned)(0x8000 | (b & 0x3fff)), (unsigned long long)(a >> 16));
+	*out++ = '-';
+	out = write_hex(out, msec, 4);
+	*out++ = '-';
+	out = write_hex(out, 0x7000 | (a & 0xfff), 4);
+	*out++ = '-';
+	out = write_hex(out, 0x8000 | (b & 0x3fff), 4);
+	*out++ = '-';
+	*write_hex(out, a >> 16, 12) = '\0';
 }
 
 static void take_id(struct request *request)

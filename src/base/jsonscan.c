@@ -8,6 +8,7 @@
 #include "base/jsonstring.h"
 
 enum {
+	FEW_NAMES = 32,
 	NAME_SLOTS = 2 * JSONSCAN_MAX_NAMES, /* a power of two */
 };
 
@@ -26,8 +27,11 @@ struct scanner {
 	struct frame frames[JSONSCAN_MAX_SEGMENTS + 1];
 	bool is_object[JSONSCAN_MAX_DEPTH];
 	unsigned int n_names;
+	/* hashes of the top-level names: the first few in order, all of them spread from one more
+	 * on */
+	uint64_t few_names[FEW_NAMES];
 	struct hash_seed seed;
-	uint64_t names[NAME_SLOTS]; /* hashes of the top-level names; set up by the first one */
+	uint64_t names[NAME_SLOTS];
 };
 
 static const char *const error_texts[] = {
@@ -148,7 +152,8 @@ static uint32_t match_name(const struct scanner *s, uint32_t inside, unsigned in
 		const char *segment = s->scan->paths[i].segments[depth];
 
 		/* A name holds no NUL, so equality over its length is within the segment. */
-		if (strncmp(segment, name.p, name.n) == 0 && segment[name.n] == '\0')
+		if ((name.n == 0 || *segment == *name.p) && strncmp(segment, name.p, name.n) == 0 &&
+		    segment[name.n] == '\0')
 			matching |= UINT32_C(1) << i;
 	}
 	return matching;
@@ -235,9 +240,11 @@ static enum json_error scan_value(struct scanner *s, uint32_t here)
 	return error;
 }
 
-/* One hash over the blocks of a name, of which the first is already decoded. */
-static uint64_t hash_name(struct hash_seed seed, struct str first, struct str rest)
+/* One hash over the blocks of a name, of which the first is already decoded. Its seed is no secret:
+ * who makes two names collide has only his own document refused. */
+static uint64_t hash_name(struct str first, struct str rest)
 {
+	struct hash_seed seed = {0};
 	uint64_t hash = hash_bytes(seed, first.p, first.n);
 	char block[JSONSTRING_BLOCK_BYTES];
 
@@ -250,23 +257,45 @@ static uint64_t hash_name(struct hash_seed seed, struct str first, struct str re
 	return hash ? hash : 1; /* 0 marks an empty slot */
 }
 
-/* Two different names share a 64-bit hash under a secret seed once in 2^45 full documents. */
+/* The slot of a hash, or the empty one where it would be. Which slots are near each other is a
+ * secret. */
+static uint64_t *name_slot(struct scanner *s, uint64_t hash)
+{
+	size_t slot = hash_bytes(s->seed, &hash, sizeof(hash)) % NAME_SLOTS;
+
+	while (s->names[slot] && s->names[slot] != hash)
+		slot = (slot + 1) % NAME_SLOTS;
+	return &s->names[slot];
+}
+
+static void spread_names(struct scanner *s)
+{
+	s->seed = hash_seed_new();
+	memset(s->names, 0, sizeof(s->names));
+	for (size_t i = 0; i < FEW_NAMES; i++)
+		*name_slot(s, s->few_names[i]) = s->few_names[i];
+}
+
+/* Most objects have few members: a look at each is cheaper than clearing a table. */
 static enum json_error add_name(struct scanner *s, struct str first, struct str rest)
 {
-	uint64_t hash;
-	size_t slot;
+	uint64_t hash = hash_name(first, rest), *slot;
 
-	if (s->n_names == 0) {
-		memset(s->names, 0, sizeof(s->names));
-		s->seed = hash_seed_new();
+	if (s->n_names < FEW_NAMES) {
+		for (size_t i = 0; i < s->n_names; i++)
+			if (s->few_names[i] == hash)
+				return JSON_DUPLICATE_NAME;
+		s->few_names[s->n_names++] = hash;
+		return JSON_OK;
 	}
-	hash = hash_name(s->seed, first, rest);
-	for (slot = hash % NAME_SLOTS; s->names[slot]; slot = (slot + 1) % NAME_SLOTS)
-		if (s->names[slot] == hash)
-			return JSON_DUPLICATE_NAME;
+	if (s->n_names == FEW_NAMES)
+		spread_names(s);
+	slot = name_slot(s, hash);
+	if (*slot)
+		return JSON_DUPLICATE_NAME;
 	if (s->n_names == JSONSCAN_MAX_NAMES)
 		return JSON_TOO_MANY_NAMES;
-	s->names[slot] = hash;
+	*slot = hash;
 	s->n_names++;
 	return JSON_OK;
 }

@@ -16,12 +16,21 @@ static inline vector special_lanes(vector bytes)
 	return (bytes < 0x20) | (bytes == '"') | (bytes == '\\');
 }
 
-static inline bool has_any(vector lanes)
+/* The index of the first nonzero lane, 16 when there is none. */
+static inline size_t first_lane(vector lanes)
 {
 	uint64_t halves[2];
 
 	memcpy(halves, &lanes, sizeof(halves));
-	return (halves[0] | halves[1]) != 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	if (halves[0])
+		return (size_t)__builtin_ctzll(halves[0]) / 8;
+	return halves[1] ? 8 + (size_t)__builtin_ctzll(halves[1]) / 8 : 16;
+#else
+	if (halves[0])
+		return (size_t)__builtin_clzll(halves[0]) / 8;
+	return halves[1] ? 8 + (size_t)__builtin_clzll(halves[1]) / 8 : 16;
+#endif
 }
 
 static inline bool is_special(char c)
@@ -29,23 +38,35 @@ static inline bool is_special(char c)
 	return (signed char)c < 0x20 || c == '"' || c == '\\';
 }
 
-/* The first byte from `p` on that is not plain ASCII, or `end`. Prompts and images are long. */
-static const char *skip_plain(const char *p, const char *end)
+/* Prompts and images are long: past them in large steps. */
+static const char *skip_plain_blocks(const char *p, const char *end)
 {
 	vector v[4];
 
 	while ((size_t)(end - p) >= sizeof(v)) {
 		memcpy(v, p, sizeof(v));
-		if (has_any(special_lanes(v[0]) | special_lanes(v[1]) | special_lanes(v[2]) |
-			    special_lanes(v[3])))
+		if (first_lane(special_lanes(v[0]) | special_lanes(v[1]) | special_lanes(v[2]) |
+			       special_lanes(v[3])) < sizeof(v[0]))
 			break;
 		p += sizeof(v);
 	}
-	while ((size_t)(end - p) >= sizeof(v[0])) {
-		memcpy(v, p, sizeof(v[0]));
-		if (has_any(special_lanes(v[0])))
-			break;
-		p += sizeof(v[0]);
+	return p;
+}
+
+/* The first byte from `p` on that is not plain ASCII, or `end`. Names are short: one step does. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	vector v;
+
+	while ((size_t)(end - p) >= sizeof(v)) {
+		size_t n;
+
+		memcpy(&v, p, sizeof(v));
+		n = first_lane(special_lanes(v));
+		p += n;
+		if (n < sizeof(v))
+			return p;
+		p = skip_plain_blocks(p, end);
 	}
 	while (p < end && !is_special(*p))
 		p++;

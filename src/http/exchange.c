@@ -84,14 +84,14 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	const struct server *server = connection->server;
 	size_t bytes = head_bytes(connection->mhd);
 	struct guard_line line = {str_of(exchange->method), str_of(version),
-				  str_of(exchange->target), url};
+				  str_of(exchange->target), MHD_HIDES_HEAD_BYTES ? url : NULL};
 	struct guard guard;
 
 	guard_begin(&guard, &line);
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
 	exchange->content_length = guard.content_length;
-	switch (guard_end(&guard, MHD_HIDES_HEAD_BYTES ? bytes : 0)) {
+	switch (guard_end(&guard, bytes)) {
 	case GUARD_BAD_FRAMING:
 		return PROBLEM_BAD_FRAMING;
 	case GUARD_UNSUPPORTED_CODING:

@@ -50,18 +50,28 @@ void guard_begin(struct guard *guard, const struct guard_line *line)
 		guard->bad = true;
 	if (!guard_is_token(line->method) || !is_target(line->target))
 		guard->bad = true;
+	if (!line->target_at)
+		return;
 	/* Exactly one blank between the parts, and CRLF behind the last. */
 	if (line->target_at != line->method.p + line->method.n + 1 ||
 	    line->version.p != line->target_at + line->target.n + 1)
 		guard->bad = true;
+	guard->accounts = true;
 	guard->accounted = line->method.n + 1 + line->target.n + 1 + line->version.n + 2;
 	guard->next_name = line->version.p + line->version.n + 2;
 }
 
+/* The library has put NULs in the place of both bytes of a CRLF. */
+static bool was_crlf(const char *at)
+{
+	return at[0] == '\0' && at[1] == '\0';
+}
+
 static void account(struct guard *guard, struct str name, struct str value)
 {
-	/* Between a name and its value stand at least the colon; after a value exactly CRLF. */
-	if (name.p != guard->next_name || value.p < name.p + name.n + 1) {
+	/* Between a name and its value stands at least the colon. */
+	if (name.p != guard->next_name || value.p < name.p + name.n + 1 ||
+	    !was_crlf(value.p + value.n)) {
 		guard->bad = true;
 		return;
 	}
@@ -71,8 +81,9 @@ static void account(struct guard *guard, struct str name, struct str value)
 
 void guard_header(struct guard *guard, struct str name, struct str value)
 {
-	account(guard, name, value);
-	if (!guard_is_token(name) || !is_field_value(value)) {
+	if (guard->accounts)
+		account(guard, name, value);
+	if (guard->bad || !guard_is_token(name) || !is_field_value(value)) {
 		guard->bad = true;
 		return;
 	}
@@ -100,7 +111,8 @@ enum guard_verdict guard_end(const struct guard *guard, size_t head_bytes)
 		return GUARD_BAD_FRAMING;
 	if (guard->n_hosts > 1 || (guard->n_hosts == 0 && !guard->http_1_0))
 		return GUARD_BAD_FRAMING;
-	if (head_bytes && guard->accounted + 2 != head_bytes)
+	/* The sum first: it shows that the last two bytes lie inside the head. */
+	if (guard->accounts && (guard->accounted + 2 != head_bytes || !was_crlf(guard->next_name)))
 		return GUARD_BAD_FRAMING;
 	return guard->other_coding ? GUARD_UNSUPPORTED_CODING : GUARD_PASS;
 }

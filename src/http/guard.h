@@ -22,6 +22,7 @@ enum guard_verdict {
 struct guard {
 	bool http_1_0;
 	bool bad;
+	bool accounts; /* for every byte of the head */
 	bool chunked, other_coding;
 	unsigned n_hosts, n_lengths, n_codings;
 	uint64_t content_length; /* bytes; valid after GUARD_PASS with n_lengths 1 */
@@ -34,13 +35,14 @@ struct guard {
 struct guard_line {
 	struct str method, version; /* in the library's copy of the head */
 	struct str target;          /* as received; a copy, as the library cuts it at the '?' */
-	const char *target_at;      /* where it stands in the library's copy */
+	const char *target_at; /* where it stands in the library's copy; NULL where the library can
+				  be trusted to hide nothing: no byte is accounted then */
 };
 
 void guard_begin(struct guard *guard, const struct guard_line *line);
 /* Each header in the order received; name and value point into libmicrohttpd's copy of the head. */
 void guard_header(struct guard *guard, struct str name, struct str value);
-/* `head_bytes` is the head's real size, 0 where the library can be trusted not to hide any. */
+/* `head_bytes` is the head's real size; only looked at when bytes are accounted. */
 enum guard_verdict guard_end(const struct guard *guard, size_t head_bytes);
 
 /* A token by RFC 9110 section 5.6.2, as names and methods must be. */

@@ -5,7 +5,7 @@ bench_programs = \
 	tests/bench/load \
 	tests/bench/mock
 EXTRA_PROGRAMS += $(bench_programs)
-CLEANFILES += $(bench_programs)
+CLEANFILES += $(bench_programs) bench.json
 EXTRA_DIST += \
 	tests/bench/README.md \
 	tests/bench/bench_programs.py \

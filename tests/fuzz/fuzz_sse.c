@@ -69,9 +69,11 @@ static void read_all(struct seen *seen, struct str text, struct str pattern, siz
 	seen_init(seen);
 	sse_init(&sse, ceiling);
 	for (size_t at = 0, i = 0; at < text.n; i++) {
-		size_t n = pattern.n ? (uint8_t)pattern.p[i % pattern.n] % 31 + 1 : text.n;
+		size_t n = text.n;
 		char *piece;
 
+		if (pattern.n > 0)
+			n = (uint8_t)pattern.p[i % pattern.n] % 31u + 1;
 		if (n > text.n - at)
 			n = text.n - at;
 		piece = malloc(n);
@@ -106,7 +108,7 @@ static void reference_line(struct reference *ref, struct str line)
 	if (line.n < 4 || memcmp(line.p, "data", 4) != 0 || (line.n > 4 && line.p[4] != ':'))
 		return;
 	ref->has_data = true;
-	for (size_t i = 5 + (line.n > 5 && line.p[5] == ' '); i < line.n; i++)
+	for (size_t i = line.n > 5 && line.p[5] == ' ' ? 6 : 5; i < line.n; i++)
 		put(&ref->data, &line.p[i], 1);
 	put(&ref->data, "\n", 1);
 }

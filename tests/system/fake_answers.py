@@ -8,7 +8,7 @@ import struct
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
            408: "Request Timeout", 429: "Too Many Requests", 500: "Internal Server Error",
            503: "Service Unavailable"}
-HUGE_BYTES = 64 << 20
+HUGE_BYTES = 32 << 20
 PIECE = b"x" * 16384
 
 
@@ -349,6 +349,37 @@ async def fault_extra(link, entry, _behaviour):
     await link.gone()
     entry.outcome = "complete"
     return False
+
+
+async def fault_cut_large(link, entry, behaviour):
+    """More than is judged before the relay, then the end (or silence) in the middle."""
+    entry.status = 200
+    await link.send(head(200, JSON_TYPE, 400000) + b'{"x": "' + PIECE * 8)
+    return await cut_stream(link, behaviour.get("how", "close"))
+
+
+async def fault_cut_large_chunked(link, entry, behaviour):
+    entry.status = 200
+    await link.send(head(200, JSON_TYPE, chunked=True) + chunk(b'{"x": "' + PIECE * 8))
+    return await cut_stream(link, behaviour.get("how", "close"))
+
+
+async def fault_interim(link, entry, _behaviour):
+    """Interim answers before the final one."""
+    entry.status, entry.answer = 200, WHOLE
+    await link.send(b"HTTP/1.1 100 Continue\r\n\r\n"
+                    b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nRetry-After: 9\r\n\r\n"
+                    + head(200, JSON_TYPE, len(WHOLE)) + WHOLE)
+    return True
+
+
+async def fault_raw_head(link, entry, behaviour):
+    """A head with exactly these lines beside the necessary ones."""
+    entry.status, entry.answer = 200, WHOLE
+    lines = behaviour["lines"].encode("latin-1")
+    await link.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + lines +
+                    b"Content-Length: %d\r\n\r\n" % len(WHOLE) + WHOLE)
+    return True
 
 
 async def fault_invalid_json(link, entry, _behaviour):

@@ -98,7 +98,8 @@ class Link:
         self._reader, self._writer = reader, writer
         self._buffer = b""
         self.entry = None
-        writer.transport.set_write_buffer_limits(high=0)
+        if not writer.get_extra_info("ssl_object"):  # asyncio's TLS never drains to nothing
+            writer.transport.set_write_buffer_limits(high=0)
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def _more(self):
@@ -190,7 +191,8 @@ class _Loop:
 class FakeBackend:
     """kind: openai, vllm, ollama or llamacpp; it decides what the probe paths answer."""
 
-    def __init__(self, name="fake", models=("model-a",), kind="vllm", port=0, sndbuf=None):
+    def __init__(self, name="fake", models=("model-a",), kind="vllm", port=0, sndbuf=None,
+                 tls=None):
         self.name, self.models, self.kind, self.port = name, list(models), kind, port
         self.default = {}
         self.probe_behaviour = {}     # path -> behaviour for probes, e.g. {"status": 500}
@@ -198,6 +200,7 @@ class FakeBackend:
         self.require_key = None       # "Bearer …" that every request must carry
         self.connections = 0
         self._sndbuf = sndbuf
+        self._tls = tls               # an ssl.SSLContext, or None
         self._script = collections.deque()
         self._gates = {}
         self._links = set()
@@ -220,7 +223,8 @@ class FakeBackend:
             if self._sndbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._sndbuf)
             sock.bind(("127.0.0.1", self.port))
-            self._server = await asyncio.start_server(self._serve, sock=sock, backlog=4096)
+            self._server = await asyncio.start_server(self._serve, sock=sock, ssl=self._tls,
+                                                      backlog=4096)
             self.port = sock.getsockname()[1]
         self._call(listen())
         return self
@@ -235,7 +239,7 @@ class FakeBackend:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     # --- steering ---
 

@@ -180,6 +180,12 @@ class Daemon:
         if not wait_until(lambda: self.health()["healthy"] == n):
             raise RuntimeError(f"{self.health()}, waited for {n} healthy:\n{self.stderr}")
 
+    def wait_models(self, *models):
+        """Waits until exactly these are listed; true when they are."""
+        def are_listed():
+            return {m["id"] for m in self.get("/v1/models").json()["data"]} == set(models)
+        return wait_until(are_listed)
+
     def kill(self, number):
         self.process.send_signal(number)
 
@@ -268,6 +274,11 @@ class Daemon:
             diag(f"never idle: active {metrics.sum('gateway_active_requests')}, "
                  f"pending {metrics.select('nexus_pending_requests')}")
         return self.metrics()
+
+    def is_sanitized(self):
+        """Built with a sanitizer: its memory says nothing."""
+        program = pathlib.Path(f"/proc/{self.pid}/exe").read_bytes()
+        return any(name in program for name in (b"__asan_", b"__tsan_", b"__ubsan_"))
 
     def resident_bytes(self):
         pages = int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Test Anything Protocol for the system tests: checks that print, and the module's runner."""
 import sys
+import time
 import traceback
 
 _count = 0
@@ -63,12 +64,14 @@ def run(namespace):
         if wanted and name not in wanted:
             continue
         diag(f"--- {name}")
+        began = time.monotonic()
         try:
             test()
         except Skip as why:
             skip(name, why)
         except Exception:  # a test that dies is one failed check, not the end of the others
             ok(False, f"{name} ran to its end", traceback.format_exc())
+        diag(f"    {time.monotonic() - began:.2f} s")
     while at_end:
         at_end.pop()()
     sys.exit(done())

@@ -7,12 +7,13 @@ import itertools
 import json
 import os
 import random
+import re
 import threading
 
 import harness
 import tap
-from harness import OPENMETRICS, chat_body, pair
-from http_client import Stream
+from harness import OPENMETRICS, chat_body, pair, wait_until
+from http_client import Stream, encode_request
 from prometheus_text import sanitize
 from tap import eq, ok
 from test_metrics import check_identities
@@ -199,8 +200,36 @@ def check_backend_logs(metrics, fakes):
            f"{who}, {model}: attempts by outcome")
 
 
+class Scraper(threading.Thread):
+    """Scrapes while the requests run: counters must never fall, histograms never disagree."""
+
+    def __init__(self, daemon):
+        super().__init__()
+        self.daemon_program = daemon
+        self.is_over = threading.Event()
+        self.n_scrapes = 0
+        self.wrong = []
+
+    def run(self):
+        last = {}
+        while not self.is_over.wait(0.005):
+            metrics = self.daemon_program.metrics()
+            self.n_scrapes += 1
+            for key, value in metrics.samples.items():
+                if re.search(r"_(total|count|sum|bucket)$", key[0]) and \
+                        value < last.get(key, 0) and key[0] != "nexus_backends_total":
+                    self.wrong.append((key, last[key], value))
+                if key[0].endswith("_bucket") and ("le", "+Inf") in key[1]:
+                    count = (key[0].replace("_bucket", "_count"), key[1] - {("le", "+Inf")})
+                    if metrics.samples[count] != value:
+                        self.wrong.append((key, value, metrics.samples[count]))
+            last = metrics.samples
+
+
 def test_a_thousand_mixed_requests():
     with pair(MODELS) as (daemon, *fakes):
+        scraper = Scraper(daemon)
+        scraper.start()
         n_probes = len(fakes[0].log("*"))
         run = Run(daemon, fakes)
         threads = [threading.Thread(target=run.client) for _ in range(N_CLIENTS)]
@@ -208,6 +237,9 @@ def test_a_thousand_mixed_requests():
             thread.start()
         for thread in threads:
             thread.join(240)
+        scraper.is_over.set()
+        scraper.join(30)
+        eq(scraper.wrong[:5], [], f"{scraper.n_scrapes} scrapes meanwhile: counters only grow")
         eq(run.surprises[:5], [], f"{N_REQUESTS} requests each ended as they should")
         eq(sum(run.expected.values()), N_REQUESTS, "all were sent")
         daemon.settled()
@@ -249,6 +281,63 @@ def check_retries(metrics, fakes):
        "retries = attempts but the first of each request")
     eq(metrics.sum("nexus_upstream_requests_total"), attempts,
        "attempts counted = requests the backends saw")
+
+
+CHAOS = [{}, {"*": {"status": 500}}, {"a": {"fault": "rst"}}, {"a": {"fault": "cut"}},
+         {"*": {"gap": 0.002, "chunks": 8}}, {"*": {"fault": "drip"}}, {"a": {"fault": "close"}},
+         {"*": {"fault": "huge", "size": 300000}}, {"*": {"after": 3, "how": "rst"}},
+         {"*": {"fault": "huge_stream", "size": 300000}}, {"a": {"fault": "error_event"}},
+         {"*": {"status": 429}}, {"*": {"fault": "slow_head"}}, {"*": {"fault": "never"}}]
+
+
+def chaos_client(daemon, seed, n_requests):
+    """Requests of any sort, left at any moment."""
+    dice = random.Random(seed)
+    for _ in range(n_requests):
+        body = json.dumps(chat_body(dice.choice(MODELS), "x" * dice.randrange(2000),
+                                    stream=dice.random() < 0.5,
+                                    x_fake=dice.choice(CHAOS))).encode()
+        data = encode_request("POST", "/v1/chat/completions", None, body)
+        with daemon.connect(timeout=dice.uniform(0.0005, 0.05)) as connection:
+            try:
+                connection.send(data[:dice.randrange(len(data))] if dice.random() < 0.1 else data)
+                while connection.socket.recv(dice.choice((100, 65536))):
+                    if dice.random() < 0.1:
+                        break
+            except OSError:
+                pass
+            if dice.random() < 0.5:
+                connection.reset()
+
+
+def test_chaos():
+    """Clients that leave at any moment of requests of any sort; then the books must balance."""
+    with pair(MODELS) as (daemon, *fakes):
+        fds = daemon.open_fds()
+        threads = [threading.Thread(target=chaos_client, args=(daemon, n, 50)) for n in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        metrics = daemon.settled()
+        stats = daemon.stats()
+        total = metrics.sum("nexus_requests_total")
+        eq(metrics.sum("gateway_requests_total", path="/v1/chat/completions"), total,
+           f"{total:.0f} requests in both families")
+        by_status = collections.Counter()
+        for labels, n in metrics.select("nexus_requests_total"):
+            by_status[labels["status"]] += int(n)
+        tap.diag(f"by status: {dict(by_status)}")
+        check_identities(metrics, stats)
+        for fake in fakes:
+            ok(fake.wait(lambda f=fake: all(e.outcome for e in f.log())),
+               f"{fake.name}: nothing is left running")
+        eq(metrics.sum("nexus_upstream_requests_total"), sum(len(f.log()) for f in fakes),
+           "attempts counted = requests the backends saw")
+        ok(wait_until(lambda: daemon.open_fds() <= fds + 20), "no descriptors are left",
+           (fds, daemon.open_fds()))
+        eq(daemon.metrics().sum("nexus_client_connections"), 1, "one client is left: the scrape")
+        eq(daemon.chat(MODELS[0]).status, 200, "and it serves on")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,44 @@ def test_streamed_requests_fail_over():
             check_attempts(added, **{f"a__{outcome}": 1, "b__ok": 1})
 
 
+def test_an_attempt_is_one_request():
+    """A kept connection that dies under a request is a failed attempt, not a silent second one."""
+    with pair(workers=1) as (daemon, a, b):
+        for fault in ("rst", "close"):
+            for stream in (False, True):
+                a.reset()
+                daemon.chat(MODEL)
+                a.behave({"fault": fault})
+                with Counting(daemon) as added:
+                    if stream:
+                        ok(daemon.stream(MODEL).all_data(), f"{fault}: streamed")
+                    else:
+                        eq(daemon.chat(MODEL).status, 200, f"{fault}: answered")
+                eq(len(a.log()), 2, f"{fault}, stream {stream}: a got the request once")
+                added.check_request(LABEL, "b", 200)
+                check_attempts(added, a__reset=1, b__ok=1)
+
+
+def test_the_only_backend_gets_a_fresh_connection():
+    """Without another backend a kept connection that died is worth one more try, and is counted."""
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)], workers=1, routing={"max_retries": 0}) as (daemon, _):
+        daemon.chat(MODEL)
+        a.behave({"fault": "rst"})
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq((answer.status, len(a.log())), (200, 3), "answered over a fresh connection")
+        eq(answer.header("x-nexus-attempts"), "2", "X-Nexus-Attempts tells")
+        added.check_request(LABEL, "a", 200)
+        check_attempts(added, a__reset=1, a__ok=1)
+        a.behave({"fault": "rst"}, {"fault": "rst"})
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq((answer.status, len(a.log())), (502, 5), "once, and not again")
+        added.check_request(LABEL, "a", 502, "backend_error")
+        check_attempts(added, a__reset=2)
+
+
 def test_not_retried():
     daemon, a, b = two()
     for status in (400, 401, 403, 404, 409, 422):
@@ -168,7 +206,7 @@ def check_context(answer, model, tried):
     context = answer.error().get("context", {})
     eq((context.get("model"), [(t["backend"], t["outcome"]) for t in context.get("tried", [])]),
        (model, tried), "context tells what was tried", answer.body)
-    ok(isinstance(context.get("excluded"), list), "and what was left out", context)
+    ok(isinstance(context.get("excluded"), list), "and what was left out", answer)
     ok(int(answer.header("retry-after") or 0) >= 1 and
        context.get("retry_after_seconds") == int(answer.header("retry-after")),
        "Retry-After, in both places", answer)
@@ -277,20 +315,19 @@ def test_fallback_models():
 
 def test_fallbacks_exhausted():
     daemon, a, b = fallbacks()
-    a.behave({"fault": "rst"})
-    b.behave({"fault": "rst"})
+    a.behave({"fault": "cut"})
+    b.behave({"fault": "cut"})
     with Counting(daemon) as added:
         answer = daemon.chat("big")
     eq((answer.status, answer.error().get("code")), (502, "fallback_exhausted"),
        "[repair] fallbacks are tried, and the end is told")
-    eq([(t["backend"], t["outcome"]) for t in answer.error()["context"]["tried"]],
-       [("a", "reset"), ("b", "reset")], "context names all attempts")
+    check_context(answer, "big", [("a", "truncated"), ("b", "truncated")])
     added.check_request("big", "b", 502, "fallback_exhausted")
     added.check("nexus_fallbacks_total", 0)
     a.behave({"fault": "never"})
     b.behave({"fault": "never"})
     eq(daemon.chat("big").status, 504, "504 when the last one timed out")
-    a.behave({"fault": "rst"})
+    a.behave({"fault": "cut"})
     b.behave({"status": 429, "body": "b's own"})
     with Counting(daemon) as added:
         answer = daemon.chat("big")

@@ -29,7 +29,7 @@ def test_discovery_by_type():
     rows = [backend(f, discover=True) for f in fakes.values()]
     with Rig(list(fakes.values()), backends=rows) as (daemon, *_):
         want = sorted(m for f in fakes.values() for m in f.models)
-        wait_until(lambda: model_ids(daemon) == want)
+        daemon.wait_models(*want)
         eq(model_ids(daemon), want, "every model of every type is found")
         probes = {"vllm": {"/v1/models"}, "lmstudio": {"/v1/models"}, "generic": {"/v1/models"},
                   "openai": {"/v1/models"}, "llamacpp": {"/health", "/v1/models"},
@@ -113,6 +113,19 @@ def test_transitions():
         eq(daemon.chat("m").status, 200, "and all is well again")
 
 
+def test_ollama_is_asked_once_per_model():
+    a = FakeBackend("a", ["x:latest", "y:7b"], "ollama")
+    with Rig([a], backends=[backend(a, discover=True)], health=FAST) as (daemon, _):
+        daemon.wait_models("x:latest", "y:7b")
+        seen = len(a.log("/api/tags"))
+        a.wait(lambda: len(a.log("/api/tags")) >= seen + 5)
+        ok(len(a.log("/api/show")) <= 2, "POST /api/show only for new models", len(a.log("/api/show")))
+        a.models.append("z:1b")
+        ok(daemon.wait_models("x:latest", "y:7b", "z:1b"), "a new one is found")
+        shown = [e.body for e in a.log("/api/show")]
+        ok(any(b"z:1b" in body for body in shown), "and shown", shown)
+
+
 def test_one_failure_is_not_enough():
     a = FakeBackend("a", ["m"])
     with Rig([a], backends=[backend(a)], health=FAST) as (daemon, _):
@@ -154,9 +167,9 @@ def test_unreadable_probe_answers():
 def test_model_list_changes():
     a = FakeBackend("a", ["one"])
     with Rig([a], backends=[backend(a, discover=True)], health=FAST) as (daemon, _):
-        eq(model_ids(daemon), ["one"], "at first")
+        ok(daemon.wait_models("one"), "at first", model_ids(daemon))
         a.models = ["one", "two"]
-        ok(wait_until(lambda: model_ids(daemon) == ["one", "two"]), "a new model appears")
+        ok(daemon.wait_models("one", "two"), "a new model appears")
         eq(daemon.chat("two").status, 200, "and is served")
         created = {m["id"]: m["created"] for m in daemon.get("/v1/models").json()["data"]}
         ok(created["two"] >= created["one"], "created is when it was first seen")
@@ -211,7 +224,7 @@ def test_probes_carry_the_key():
         with Rig([a], backends=[backend(a, discover=True, credential="key")],
                  env={"CREDENTIALS_DIRECTORY": folder}) as (daemon, _):
             a.require_key = "Bearer sk-probe"
-            eq(model_ids(daemon), ["m"], "found with the key from $CREDENTIALS_DIRECTORY")
+            ok(daemon.wait_models("m"), "found with the key from $CREDENTIALS_DIRECTORY")
             eq(json.loads(daemon.chat("m").body)["x_backend"], "a", "and served")
 
 

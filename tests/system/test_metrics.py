@@ -147,6 +147,7 @@ def test_births():
                f"{model}: tokens")
         eq(metrics.select("nexus_requests_total", backend="c"), [],
            "a backend with more than birth_models models bears none unasked")
+        daemon.wait_models(*a.models, *c.models)
         daemon.chat("c7")
         eq(daemon.settled().get("nexus_requests_total", model="c7", backend="c", status="200"), 1,
            "but on first use")
@@ -189,6 +190,7 @@ def test_budget():
     a = FakeBackend("a", names)
     with Rig([a], backends=[backend(a, discover=True)],
              metrics={"max_series_per_family": 12, "birth_models": 0}) as (daemon, _):
+        daemon.wait_models(*names)
         for name in names:
             daemon.chat(name)
         metrics = daemon.settled()

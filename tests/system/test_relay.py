@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Plain answers: bytes, headers and models pass as they are, and the counters know."""
+import gzip
 import json
+import threading
 
 import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Rig, backend, shared
+from http_client import Incomplete
 from prometheus_text import sanitize
 from tap import eq, ok
 
@@ -309,6 +312,117 @@ def test_destination_is_never_the_clients_choice():
     daemon.get(f"{cloud.url}/v1/models")
     eq([e for e in cloud.log("*") if e.method == "GET" and e.header("user-agent") is None
         and e.header("host") == "test"], [], "an absolute target chooses nothing")
+
+
+def test_encoded_answers_are_relayed_raw():
+    daemon, a, *_ = rig()
+    packed = gzip.compress(b'{"choices":[]}')
+    a.behave({"body": packed, "headers": {"Content-Encoding": "gzip"}})
+    answer = daemon.chat(MODEL)
+    eq((answer.status, answer.header("content-encoding"), answer.body), (200, "gzip", packed),
+       "an encoding that nobody asked for passes as it is")
+
+
+def test_interim_answers_stay_upstream():
+    daemon, a, *_ = rig()
+    a.behave({"fault": "interim"})
+    with daemon.connect() as connection:
+        connection.request("POST", "/v1/chat/completions", None,
+                           json.dumps(harness.chat_body(MODEL)).encode())
+        answer = connection.read_head()
+        eq((answer.status, answer.header("retry-after"), answer.header("link")),
+           (200, None, None), "100 and 103 are not the answer")
+        eq(connection.read_body(), a.log()[-1].answer, "the final one is")
+
+
+def test_hostile_upstream_headers():
+    daemon, a, *_ = rig()
+    heads = {"folded": "Retry-After: 1\r\n Set-Cookie: evil=1\r\n",
+             "control": "Retry-After: 1\x01\r\n", "high bytes": "Retry-After: \xff\r\n",
+             "bare CR": "Retry-After: 1\rSet-Cookie: evil=1\r\n",
+             "bare LF": "X-Ratelimit-A: 1\nSet-Cookie: evil=1\r\n",
+             "many": "".join(f"X-Ratelimit-{n}: {n}\r\n" for n in range(300)),
+             "long": "X-Ratelimit-Long: " + "y" * 20000 + "\r\n"}
+    for name, lines in heads.items():
+        a.behave({"fault": "raw_head", "lines": lines})
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        ok(answer.status in (200, 502), f"{name}: an orderly answer", repr(answer))
+        raw = answer.raw_head
+        ok(not any(n.lower() == "set-cookie" for n, _ in answer.headers) and b"\x01" not in raw
+           and b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b""),
+           f"{name}: nothing slips through", raw)
+        added.check("nexus_requests_total", 1)
+        a.reset()
+
+
+def test_large_answers_that_break():
+    """Beyond what is judged before the relay nothing can be mended: the client must see the cut."""
+    daemon, a, *_ = rig()
+    for fault in ("cut_large", "cut_large_chunked"):
+        for how in ("close", "rst"):
+            a.reset()
+            a.behave({"fault": fault, "how": how})
+            with Counting(daemon) as added:
+                with daemon.connect() as connection:
+                    connection.request("POST", "/v1/chat/completions", None,
+                                       json.dumps(harness.chat_body(MODEL)).encode())
+                    head = connection.read_response(head_only=True)
+                    try:
+                        connection.read_body()
+                        ok(False, f"{fault}, {how}: the cut is passed on")
+                    except (Incomplete, ConnectionError):
+                        ok(True, f"{fault}, {how}: the cut is passed on")
+            eq(head.status, 200, "the head was out")
+            eq(len(a.log()), 1, "it is not tried again")
+            added.check_request("llama3_70b", "a", 502, "backend_error")
+
+
+def test_the_border_of_judging():
+    daemon, a, *_ = rig()
+    for size, status in ((65536, 502), (65537, 200)):
+        a.default = {"body": "x" * size}
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq(answer.status, status, f"{size} bytes that are no JSON")
+        added.check("nexus_requests_total", 1, status=str(status))
+    a.default = {"body": '"' + "x" * 65534 + '"'}
+    eq(len(daemon.chat(MODEL).body), 65536, "64 KiB of JSON arrive whole")
+
+
+def test_large_bodies():
+    daemon, a, *_ = rig()
+    body = b'{"model":"llama3:70b","x":"' + b"y" * (9 << 20) + b'"}'
+    eq(daemon.post("/v1/chat/completions", body).status, 200, "[repair] 9 MiB are accepted")
+    eq(a.log()[-1].body, body, "and arrive")
+    with daemon.connect() as connection:
+        connection.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                        b"Content-Length: 10485761\r\n\r\n")
+        eq(connection.read_response().status, 413, "10 MiB and a byte are not")
+
+
+def test_concurrent_requests_are_not_mixed_up():
+    daemon, a, *_ = rig()
+    wrong = []
+
+    def run(client):
+        with daemon.connect() as connection:
+            for number in range(25):
+                marker = f"c{client}n{number}" * (1 + number * 40)
+                body = json.dumps(harness.chat_body(MODEL, marker)).encode()
+                connection.request("POST", "/v1/chat/completions", None, body)
+                answer = connection.read_response()
+                if answer.json()["choices"][0]["message"]["content"] != f"a: {marker}":
+                    wrong.append(marker)
+
+    with Counting(daemon) as added:
+        threads = [threading.Thread(target=run, args=(n,)) for n in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    eq(wrong, [], "32 clients with 25 requests each get their own answers")
+    added.check_request("llama3_70b", "a", 200, n=800)
 
 
 def test_keep_alive_and_pipelining():

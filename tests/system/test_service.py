@@ -122,6 +122,29 @@ def test_port_in_use():
         eq(first.get("/livez").status, 200, "the first one is not disturbed")
 
 
+def test_unix_socket_in_use():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        address = f"unix:{folder}/api.sock"
+        text = config_text(listeners=[{"address": address}], backends=DEMO)
+        with Daemon(text=text, wait=False) as first:
+            first.address = address
+            first.wait_ready()
+            path = pathlib.Path(folder) / "second.conf"
+            path.write_text(text)
+            status, _, err = run_program("-c", str(path))
+            ok(status not in (0, None) and f"{path}:1" in err, "a unix socket in use", status, err)
+            eq(first.get("/livez").status, 200, "is left to the first one")
+
+
+def test_proxy_variables_are_ignored():
+    a = FakeBackend("a", ["m"])
+    proxy = f"http://127.0.0.1:{harness.free_port()}"
+    env = {name: proxy for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY")}
+    with Daemon(backends=[backend(a)], env=env) as daemon:
+        eq(daemon.chat("m").status, 200, "http_proxy and its like choose nothing")
+    a.stop()
+
+
 def test_credentials_that_others_can_read():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         key = pathlib.Path(folder) / "key"
@@ -155,6 +178,8 @@ def test_environment_and_conf_d():
         for env in ({"NEXUSD_WORKERS": "many"}, {"NEXUSD_LIMITS_MAX_BODY": "x"}):
             status, _, err = run_program("-c", str(path), "--check-config", env=env)
             ok(status != 0 and list(env)[0] in err, f"a bad {list(env)[0]}", err)
+    with Daemon(backends=DEMO, env={"NEXUSD_LIMITS_MAX_BODY": "1K"}) as daemon:
+        eq(daemon.chat("demo", "x" * 2000).status, 413, "NEXUSD_LIMITS_MAX_BODY is heeded")
     with Daemon(backends=DEMO, env={"METRICS_PATH": "numbers"}) as daemon:
         eq((daemon.get("/numbers").status, daemon.get("/metrics").status), (200, 404),
            "METRICS_PATH, the slash added")
@@ -173,12 +198,15 @@ def test_no_secret_in_proc():
         a = FakeBackend("a", ["m"], "openai")
         with Daemon(backends=[backend(a, credential="key")], credentials_directory=folder,
                     args=["--log-level", "debug"]) as daemon:
-            daemon.chat("m")
+            daemon.chat("m", "words of the prompt")
+            daemon.stream("m", "words of the prompt").all_data()
+            daemon.post("/v1/chat/completions", '{"model": "m", "words of the prompt"')
             for name in ("environ", "cmdline"):
                 content = pathlib.Path(f"/proc/{daemon.pid}/{name}").read_bytes()
                 ok(b"sk-in-no-proc-file" not in content, f"no key in /proc/PID/{name}")
             daemon.settled()
             ok("sk-in-no-proc-file" not in daemon.stderr, "nor in the log at level debug")
+            ok("words of the prompt" not in daemon.stderr, "prompts are not logged")
         a.stop()
 
 
@@ -228,7 +256,9 @@ def test_bad_reload_keeps_the_old_configuration():
     with Daemon(backends=[backend(a)]) as daemon:
         good = daemon.make_config(backends=[backend(a)])
         broken = {"unknown key": "workers = 1;\nwrokers = 2;\n", "syntax": "workers = ;\n",
-                  "duplicate": daemon.make_config(backends=[backend(a), backend(a)])}
+                  "duplicate": daemon.make_config(backends=[backend(a), backend(a)]),
+                  "alias cycle": BAD["alias cycle"][0],
+                  "unreadable credential": BAD["unreadable credential"][0]}
         for name, text in broken.items():
             mark = len(daemon.stderr_lines)
             ok(reload(daemon, text), f"{name}: the reload is counted")
@@ -237,7 +267,8 @@ def test_bad_reload_keeps_the_old_configuration():
             eq(daemon.chat("m").status, 200, f"{name}: the old configuration serves on")
         daemon.config_path.unlink()
         daemon.kill(signal.SIGHUP)
-        ok(wait_until(lambda: reload_count(daemon) == 4), "a missing file is counted, too")
+        n_bad = len(broken) + 1
+        ok(wait_until(lambda: reload_count(daemon) == n_bad), "a missing file is counted, too")
         eq(daemon.chat("m").status, 200, "and changes nothing")
         results = {labels["result"]: n for labels, n in
                    daemon.metrics().select("nexus_config_reloads_total") if n}
@@ -245,7 +276,7 @@ def test_bad_reload_keeps_the_old_configuration():
         ok(reload(daemon, good), "a good one is taken again")
         results = {labels["result"]: n for labels, n in
                    daemon.metrics().select("nexus_config_reloads_total") if n}
-        eq(sorted(results.values()), [1, 4], "and counted apart", results)
+        eq(sorted(results.values()), [1, n_bad], "and counted apart", results)
     a.stop()
 
 
@@ -286,6 +317,19 @@ def test_reload_under_load():
 # --- stop ---
 
 
+def is_refused(daemon):
+    """A new connection fails, or ends at once, or is told 503."""
+    try:
+        with daemon.connect(timeout=1) as connection:
+            connection.request("GET", "/readyz")
+            answer = connection.read_response()
+            return answer is None or answer.status == 503
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
 def test_stop_drains():
     a = FakeBackend("a", ["m"])
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -304,15 +348,8 @@ def test_stop_drains():
             daemon.kill(number)
             ok(idle.is_closed(), f"{number.name}: idle connections are closed")
 
-            def is_refused():
-                try:
-                    with daemon.connect() as connection:
-                        connection.request("GET", "/readyz")
-                        answer = connection.read_response()
-                        return answer is None or answer.status == 503
-                except OSError:
-                    return True
-            ok(wait_until(is_refused), "nothing new is taken")
+            ok(wait_until(lambda: is_refused(daemon), 5), "new connections are refused, not left "
+               "waiting")
             eq(daemon.process.poll(), None, "it waits for what runs")
             a.gate("plain").release()
             answer = plain.read_response()

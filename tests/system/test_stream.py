@@ -267,6 +267,22 @@ def test_usage_is_the_last_value_seen():
     added.check("nexus_tokens_total_sum", 9, type="prompt", model=LABEL)
 
 
+def test_chunks_without_choices_are_not_all_usage():
+    """Azure's first chunk has no choices and no usage: it is the client's."""
+    daemon, a, _ = two()
+    first = 'data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
+    rest = ('data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],'
+            '"usage":null}\n\n')
+    usage = 'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'
+    end = "data: [DONE]\n\n"
+    a.behave({"body": first + rest + usage + end,
+              "headers": {"Content-Type": "text/event-stream; charset=utf-8"}})
+    with Counting(daemon) as added:
+        raw = daemon.stream(MODEL).read_rest()
+    eq(raw, (first + rest + end).encode(), "only the chunk with the usage is swallowed")
+    added.check("nexus_tokens_total_sum", 3, type="prompt")
+
+
 def test_error_event_in_mid_stream_is_relayed():
     daemon, a, _ = two()
     body = ('data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
@@ -347,7 +363,7 @@ def check_back_pressure(behaviour, read):
             ok(0 < stalled < HUGE_BYTES // 2, "the backend was stopped", stalled)
             tap.diag(f"the backend could send {stalled >> 10} KiB of {HUGE_BYTES >> 10}")
             grown = daemon.resident_bytes() - before
-            ok(grown < 4 << 20, "nexusd does not hold it", grown)
+            ok(grown < 4 << 20 or daemon.is_sanitized(), "nexusd does not hold it", grown)
             size = read(stream)
         eq(a.wait_ended(entry), "complete", "the backend saw it through")
         added.check_request(LABEL, "a", 200)
@@ -356,7 +372,7 @@ def check_back_pressure(behaviour, read):
 
 def test_back_pressure():
     size = check_back_pressure({"fault": "huge_stream"}, lambda s: len(s.read_rest()))
-    ok(size > HUGE_BYTES * 0.99, "a stream of 64 MiB arrives whole, and silence of a paused "
+    ok(size > HUGE_BYTES * 0.99, "a stream of 32 MiB arrives whole, and silence of a paused "
        "backend is no stall", size)
     size = check_back_pressure({"fault": "huge"}, lambda s: len(s.read_rest()))
     eq(size, HUGE_BYTES, "so does a plain answer")
@@ -370,9 +386,8 @@ def test_one_stalled_reader_does_not_hold_up_others():
     wait_still(lambda: entry.sent_bytes)
     for _ in range(10):
         eq(daemon.stream(MODEL).all_data()[-1], "[DONE]", "another stream goes on")
-    with Counting(daemon):
-        stalled.connection.reset()
-        eq(a.wait_ended(entry), "peer_closed", "and leaving ends the stalled one")
+    stalled.connection.reset()
+    eq(a.wait_ended(entry), "peer_closed", "and leaving ends the stalled one")
 
 
 def test_huge_frame():
@@ -387,7 +402,8 @@ def test_huge_frame():
     before = daemon.resident_bytes()
     stream = daemon.stream(MODEL)
     stream.read_rest()
-    ok(daemon.resident_bytes() - before < 8 << 20, "a frame without an end is not hoarded")
+    grown = daemon.resident_bytes() - before
+    ok(grown < 8 << 20 or daemon.is_sanitized(), "a frame without an end is not hoarded")
     eq(daemon.stream(MODEL).all_data()[-1], "[DONE]", "and it goes on")
 
 

@@ -10,6 +10,7 @@ unit_tests = \
 	tests/unit/test_config_text \
 	tests/unit/test_config_value \
 	tests/unit/test_demo \
+	tests/unit/test_demo_embedding \
 	tests/unit/test_endpoint \
 	tests/unit/test_guard \
 	tests/unit/test_hash \
@@ -37,13 +38,16 @@ unit_tests = \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
 	tests/unit/test_transfer \
-	tests/unit/test_transfer_control
+	tests/unit/test_transfer_control \
+	tests/unit/test_transfer_pause \
+	tests/unit/test_transfer_request
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 EXTRA_DIST += \
 	tests/tap.h \
 	tests/unit/config_files.h \
 	tests/unit/config_fixture.h \
+	tests/unit/demo_run.h \
 	tests/unit/fleet.h \
 	tests/unit/prober_bed.h \
 	tests/unit/script_server.h \

@@ -143,18 +143,20 @@ struct spelling {
 
 static const struct spelling usual = {" ", " ", ": "};
 
-/* Writes the head, feeds the guard slices of it and returns its verdict. `hidden` is added to the
+/* Writes the head with NULs for line ends, as libmicrohttpd leaves it, feeds the guard slices of it
+ * and returns its verdict. `hidden` is added to the
  * size that the library reports. */
 static enum guard_verdict judge(const struct guard_case *c, size_t hidden,
 				const struct spelling *spelling)
 {
-	char head[1024];
+	char head[1024] = {0};
 	struct guard guard;
 	size_t at_target = strlen(c->method) + strlen(spelling->after_method);
 	size_t at_version = at_target + strlen(c->target) + strlen(spelling->after_target);
-	size_t n = (size_t)snprintf(head, sizeof(head), "%s%s%s%s%s\r\n", c->method,
+	size_t n = (size_t)snprintf(head, sizeof(head), "%s%s%s%s%s", c->method,
 				    spelling->after_method, c->target, spelling->after_target,
-				    c->version);
+				    c->version) +
+		   2;
 
 	guard_begin(&guard, &(struct guard_line){
 				    .method = {head, strlen(c->method)},
@@ -167,8 +169,9 @@ static enum guard_verdict judge(const struct guard_case *c, size_t hidden,
 		struct str value = {name.p + name.n + strlen(spelling->after_name),
 				    strlen(c->headers[i][1])};
 
-		n += (size_t)snprintf(head + n, sizeof(head) - n, "%s%s%s\r\n", c->headers[i][0],
-				      spelling->after_name, c->headers[i][1]);
+		n += (size_t)snprintf(head + n, sizeof(head) - n, "%s%s%s", c->headers[i][0],
+				      spelling->after_name, c->headers[i][1]) +
+		     2;
 		guard_header(&guard, name, value);
 	}
 	return guard_end(&guard, n + 2 + hidden);
