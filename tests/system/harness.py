@@ -107,7 +107,7 @@ class Daemon:
     """
 
     def __init__(self, text=None, *, healthy=None, args=(), env=None, wait=True, launcher=None,
-                 pass_fds=(), **options):
+                 program=None, pass_fds=(), **options):
         self.directory = tempfile.TemporaryDirectory(prefix="nexusd-test-")
         self.path = pathlib.Path(self.directory.name)
         self.config_path = self.path / "nexusd.conf"
@@ -119,7 +119,8 @@ class Daemon:
         if text is None:
             text = self.make_config(**options)
         self.config_path.write_text(text)
-        self._start(list(launcher or []), list(args), env or {}, pass_fds)
+        command = [*(launcher or []), program or find_program(), "-c", str(self.config_path), *args]
+        self._start(command, env or {}, pass_fds)
         if wait:
             self.wait_ready()
             backends = options.get("backends", [])
@@ -131,10 +132,9 @@ class Daemon:
                     "workers": 2, **options}
         return config_text(**sections)
 
-    def _start(self, launcher, args, env, pass_fds):
+    def _start(self, command, env, pass_fds):
         keep = {k: v for k, v in os.environ.items()
                 if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
-        command = launcher + [find_program(), "-c", str(self.config_path)] + args
         self.process = subprocess.Popen(  # ended by stop() or __exit__()
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, env={**keep, **env}, pass_fds=pass_fds, cwd=self.path)
