@@ -174,6 +174,7 @@ void attempt_start(struct relay *relay)
 	describe_target(relay);
 	if (choose_body(relay, &wanted.body) == 0)
 		relay->transfer = transfer_start(request->api->in.client, &wanted, &events, relay);
+	relay->n_attempts++;
 	relay->attempt_began_ns = clock_monotonic_ns();
 	atomic_fetch_add_explicit(&relay->candidate->backend->pending, 1, memory_order_relaxed);
 	if (relay->transfer)

@@ -298,7 +298,7 @@ void relay_describe(const struct relay *relay)
 
 	if (relay->transfer)
 		upstream_ns += clock_monotonic_ns() - relay->attempt_began_ns;
-	*write_digits(text, attempts->tries, 1) = '\0';
+	*write_digits(text, relay->n_attempts, 1) = '\0';
 	(void)!exchange_add_header(exchange, "X-Nexus-Attempts", text);
 	add_timing(exchange, total_ns > upstream_ns ? total_ns - upstream_ns : 0, upstream_ns);
 	if (!relay->candidate)
@@ -308,7 +308,7 @@ void relay_describe(const struct relay *relay)
 				   backend_type_is_local(relay->candidate->config->type) ? "local"
 											 : "cloud");
 	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason",
-				   attempts->tries > 1 ? "failover" : "capability-match");
+				   relay->n_attempts > 1 ? "failover" : "capability-match");
 	if (relay->committed && attempts->current != attempts->asked)
 		(void)!exchange_add_header(exchange, "X-Nexus-Fallback-Model",
 					   attempts->current->id);

@@ -45,6 +45,7 @@ struct relay {
 	bool stream_finished; /* a finish_reason came */
 	bool stream_failed;   /* an error event came */
 	bool stream_stuck;    /* the client's queue is full or memory out */
+	unsigned n_attempts;
 	struct usage usage;
 	uint64_t attempt_began_ns, upstream_ns;
 };

@@ -5,12 +5,10 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "base/jsonnames.h"
 #include "base/jsonstring.h"
 
-enum {
-	FEW_NAMES = 32,
-	NAME_SLOTS = 2 * JSONSCAN_MAX_NAMES, /* a power of two */
-};
+enum {};
 
 /* An open container, as deep as paths reach. */
 struct frame {
@@ -26,12 +24,7 @@ struct scanner {
 	bool is_first;      /* nothing stands in the innermost container yet */
 	struct frame frames[JSONSCAN_MAX_SEGMENTS + 1];
 	bool is_object[JSONSCAN_MAX_DEPTH];
-	unsigned int n_names;
-	/* hashes of the top-level names: the first few in order, all of them spread from one more
-	 * on */
-	uint64_t few_names[FEW_NAMES];
-	struct hash_seed seed;
-	uint64_t names[NAME_SLOTS];
+	struct jsonnames names; /* of the top-level object */
 };
 
 static const char *const error_texts[] = {
@@ -240,66 +233,6 @@ static enum json_error scan_value(struct scanner *s, uint32_t here)
 	return error;
 }
 
-/* One hash over the blocks of a name, of which the first is already decoded. Its seed is no secret:
- * who makes two names collide has only his own document refused. */
-static uint64_t hash_name(struct str first, struct str rest)
-{
-	struct hash_seed seed = {0};
-	uint64_t hash = hash_bytes(seed, first.p, first.n);
-	char block[JSONSTRING_BLOCK_BYTES];
-
-	while (rest.n) {
-		struct str next = jsonstring_take_block(&rest, block);
-
-		seed.k0 ^= hash;
-		hash = hash_bytes(seed, next.p, next.n);
-	}
-	return hash ? hash : 1; /* 0 marks an empty slot */
-}
-
-/* The slot of a hash, or the empty one where it would be. Which slots are near each other is a
- * secret. */
-static uint64_t *name_slot(struct scanner *s, uint64_t hash)
-{
-	size_t slot = hash_bytes(s->seed, &hash, sizeof(hash)) % NAME_SLOTS;
-
-	while (s->names[slot] && s->names[slot] != hash)
-		slot = (slot + 1) % NAME_SLOTS;
-	return &s->names[slot];
-}
-
-static void spread_names(struct scanner *s)
-{
-	s->seed = hash_seed_new();
-	memset(s->names, 0, sizeof(s->names));
-	for (size_t i = 0; i < FEW_NAMES; i++)
-		*name_slot(s, s->few_names[i]) = s->few_names[i];
-}
-
-/* Most objects have few members: a look at each is cheaper than clearing a table. */
-static enum json_error add_name(struct scanner *s, struct str first, struct str rest)
-{
-	uint64_t hash = hash_name(first, rest), *slot;
-
-	if (s->n_names < FEW_NAMES) {
-		for (size_t i = 0; i < s->n_names; i++)
-			if (s->few_names[i] == hash)
-				return JSON_DUPLICATE_NAME;
-		s->few_names[s->n_names++] = hash;
-		return JSON_OK;
-	}
-	if (s->n_names == FEW_NAMES)
-		spread_names(s);
-	slot = name_slot(s, hash);
-	if (*slot)
-		return JSON_DUPLICATE_NAME;
-	if (s->n_names == JSONSCAN_MAX_NAMES)
-		return JSON_TOO_MANY_NAMES;
-	*slot = hash;
-	s->n_names++;
-	return JSON_OK;
-}
-
 /* What a name that was scanned means: the paths that lead on into its value. */
 static enum json_error judge_name(struct scanner *s, const struct jsonstring *string,
 				  uint32_t *ret_here)
@@ -319,7 +252,7 @@ static enum json_error judge_name(struct scanner *s, const struct jsonstring *st
 		name = jsonstring_take_block(&rest, block);
 	}
 	if (s->depth == 1)
-		error = add_name(s, name, rest);
+		error = jsonnames_add(&s->names, name, rest);
 	if (rest.n == 0)
 		*ret_here = match_name(s, inside, s->depth - 1, name);
 	return error;
@@ -399,7 +332,7 @@ enum json_error jsonscan_run(struct jsonscan *scan, struct str text)
 	s.end = start + text.n;
 	s.scan = scan;
 	s.depth = 0;
-	s.n_names = 0;
+	s.names.n = 0;
 	error = scan_document(&s);
 	scan->error_offset = (size_t)(s.p - start);
 	return error;

@@ -152,6 +152,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 		.n_steps = daemon->options->n_steps,
 		.beat_ns = service_watchdog_ns() / 4,
 		.main = daemon->mailbox,
+		.stopped_accepting = shutdown_worker_stopped_accepting,
 		.drained = shutdown_worker_drained,
 		.context = daemon,
 	};

@@ -40,7 +40,7 @@ struct daemon {
 	uint64_t *heartbeats; /* as of the last ping, one per worker */
 
 	/* shutdown.c */
-	size_t n_drained;
+	size_t n_stopped_accepting, n_drained; /* workers */
 	struct timer overdue, progress;
 	bool hurried;
 };
@@ -60,6 +60,7 @@ const char *reload_status(const struct daemon *daemon, char *text, size_t size);
 /* shutdown.c */
 /* Takes nothing new and ends the loop once everything under way is done or overdue. */
 void shutdown_begin(struct daemon *daemon);
+void shutdown_worker_stopped_accepting(void *daemon);
 void shutdown_worker_drained(void *daemon);
 void shutdown_overdue(struct timer *timer);
 void shutdown_progress(struct timer *timer);
@@ -67,4 +68,5 @@ void shutdown_progress(struct timer *timer);
 /* sockets.c */
 /* Opens or inherits the listeners of daemon->config. Errors are logged. */
 int sockets_open(struct daemon *daemon) MUST_CHECK;
+/* Safe to call again. */
 void sockets_close(struct daemon *daemon);

@@ -97,7 +97,7 @@ static void warn_of_restart_options(const struct config *before, const struct co
 	struct buf names;
 
 	buf_init(&names, 4096);
-	if (config_restart_differences(before, after, &names) == 0 && names.len)
+	if (config_restart_differences(before, after, &names) > 0)
 		log_warning("changed, but only a restart puts it in force: %.*s", (int)names.len,
 			    names.data);
 	buf_done(&names);

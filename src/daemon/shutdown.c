@@ -18,6 +18,15 @@ static void set_timer(struct daemon *daemon, struct timer *timer, uint64_t after
 		loop_stop(daemon->loop);
 }
 
+void shutdown_worker_stopped_accepting(void *context)
+{
+	struct daemon *daemon = context;
+
+	/* Not before: what is queued was promised an answer. Now a client is refused at once. */
+	if (++daemon->n_stopped_accepting == daemon->n_workers)
+		sockets_close(daemon);
+}
+
 void shutdown_worker_drained(void *context)
 {
 	struct daemon *daemon = context;

@@ -112,4 +112,5 @@ void sockets_close(struct daemon *daemon)
 		listener_free(daemon->listeners[i]);
 	daemon->n_listeners = 0;
 	free(daemon->listeners);
+	daemon->listeners = NULL;
 }

@@ -21,7 +21,8 @@ struct worker {
 	struct hook hook;
 	struct timer beat;
 	bool draining, reported;
-	struct mail drain_mail, hurry_mail, drained_mail;
+	struct mail drain_mail, hurry_mail;               /* to the worker */
+	struct mail stopped_accepting_mail, drained_mail; /* to main */
 };
 
 struct table_mail {
@@ -46,6 +47,13 @@ static void beat(struct timer *timer)
 
 	/* The timer that has just fired left room in the heap: this cannot fail. */
 	(void)!loop_timer_set(worker->loop, timer, loop_now_ns(worker->loop) + worker->in.beat_ns);
+}
+
+static void stopped_accepting_delivered(struct mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, stopped_accepting_mail);
+
+	worker->in.stopped_accepting(worker->in.context);
 }
 
 static void drained_delivered(struct mail *mail)
@@ -83,9 +91,11 @@ static void drain_delivered(struct mail *mail)
 {
 	struct worker *worker = container_of(mail, struct worker, drain_mail);
 
+	if (!worker->server)
+		return;
 	worker->draining = true;
-	if (worker->server)
-		server_drain(worker->server);
+	server_drain(worker->server);
+	mailbox_post(worker->in.main, &worker->stopped_accepting_mail);
 }
 
 static void hurry_delivered(struct mail *mail)
@@ -183,6 +193,7 @@ struct worker *worker_new(const struct worker_inputs *inputs)
 	timer_init(&worker->beat, beat);
 	worker->drain_mail.deliver = drain_delivered;
 	worker->hurry_mail.deliver = hurry_delivered;
+	worker->stopped_accepting_mail.deliver = stopped_accepting_delivered;
 	worker->drained_mail.deliver = drained_delivered;
 	r = build(worker);
 	if (r == 0)

@@ -27,7 +27,10 @@ struct worker_inputs {
 	size_t n_steps;
 	uint64_t beat_ns; /* turn at least this often; 0: only when there is work */
 	struct mailbox *main;
-	void (*drained)(void *context); /* on the main thread, once, after worker_drain() */
+	/* On the main thread, once each, after worker_drain(): no new connections are taken any
+	 * more; the last one is gone. */
+	void (*stopped_accepting)(void *context);
+	void (*drained)(void *context);
 	void *context;
 };
 

@@ -2,6 +2,7 @@
 #include "http/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -192,12 +193,15 @@ int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 int listener_adopt(int fd, unsigned faces, struct listener **ret_listener)
 {
 	struct listener *listener;
-	int is_listening = 0, domain = 0;
+	int is_listening = 0, domain = 0, flags = fcntl(fd, F_GETFL);
 	socklen_t bytes = sizeof(int);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &bytes) < 0 || !is_listening ||
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) < 0)
 		return -EINVAL;
+	/* Several workers wake for one connection, and all but one must not wait for the next. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return -ENOMEM;

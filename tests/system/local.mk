@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/system/run_all.py \
 	tests/system/tap.py \
 	tests/system/test_cancel.py \
+	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
 	tests/system/test_failover.py \
@@ -25,5 +26,7 @@ EXTRA_DIST += \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \
 	tests/system/test_stream.py \
+	tests/system/test_tls.py \
+	tests/system/test_tls.py \
 	tests/system/test_tools.py \
 	tests/system/test_wait.py

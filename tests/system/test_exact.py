@@ -10,7 +10,6 @@ import random
 import re
 import threading
 
-import harness
 import tap
 from harness import OPENMETRICS, chat_body, pair, wait_until
 from http_client import Stream, encode_request

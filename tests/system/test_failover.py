@@ -4,10 +4,9 @@
 import collections
 import threading
 
-import harness
 import tap
 from fake_backend import FakeBackend
-from harness import Counting, Daemon, Rig, backend, pair, shared, wait_until
+from harness import Counting, Rig, backend, pair, shared, wait_until
 from tap import eq, ok
 
 MODEL = "llama3:70b"

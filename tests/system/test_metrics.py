@@ -1,10 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The faces of the registry: formats, negotiation, births, label values, /v1/stats, identities."""
-import json
 import re
 
-import harness
 import tap
 from fake_backend import FakeBackend
 from harness import OPENMETRICS, Counting, Daemon, Rig, backend, pair, shared

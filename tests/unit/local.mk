@@ -29,6 +29,7 @@ unit_tests = \
 	tests/unit/test_openmetrics \
 	tests/unit/test_probe \
 	tests/unit/test_prober \
+	tests/unit/test_problem \
 	tests/unit/test_registry \
 	tests/unit/test_route_table \
 	tests/unit/test_schema \
