@@ -8,8 +8,6 @@
 #include "base/jsonnames.h"
 #include "base/jsonstring.h"
 
-enum {};
-
 /* An open container, as deep as paths reach. */
 struct frame {
 	const char *start;

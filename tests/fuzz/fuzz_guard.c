@@ -89,8 +89,7 @@ static bool take_line_end(struct str *s)
 {
 	if (take(s, "\r\n"))
 		return true;
-	if (!LENIENT || s->n < 2 || (!ends_line(s->p[0]) && !ends_line(s->p[1])) ||
-	    !passes_for_half(s->p[0]) || !passes_for_half(s->p[1]))
+	if (!LENIENT || s->n < 2 || !passes_for_half(s->p[0]) || !passes_for_half(s->p[1]))
 		return false;
 	*s = (struct str){s->p + 2, s->n - 2};
 	return true;

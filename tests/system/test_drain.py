@@ -34,7 +34,7 @@ def test_overdue_requests_are_told():
            "the plain one is answered")
         eq(answer.header("connection"), "close", "and its connection ends")
         ok(answer.header("retry-after"), "with a time to come back")
-        ok("shutting_down" in "".join(d.decode() for d in stream.all_data()),
+        ok("shutting_down" in "".join(stream.all_data()),
            "the stream ends with an error event")
         eq(daemon.wait_exit(), 0, "nexusd exits with 0")
 

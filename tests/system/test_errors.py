@@ -237,11 +237,17 @@ def test_heads_that_are_too_large():
     daemon, _ = rig()
     answer = daemon.get("/v1/models", {"X-Large": "y" * 6000})
     eq(answer.status, 200, "6000 bytes of head are fine")
-    answer = daemon.get("/v1/models", {f"X-{n}": "y" * 900 for n in range(10)})
-    ok(answer is not None and answer.status in (400, 413, 414, 431), "9 KB of head", repr(answer))
-    answer = daemon.get("/v1/models?" + "q" * 20000)
-    ok(answer is not None and answer.status in (400, 413, 414, 431), "a 20 KB target",
-       repr(answer))
+    with Counting(daemon) as added:
+        answer = daemon.get("/v1/models", {f"X-{n}": "y" * 900 for n in range(10)})
+        check_envelope(answer, 431, "headers_too_large", "invalid_request_error")
+        answer = daemon.get("/v1/models?" + "q" * 9000)
+        check_envelope(answer, 414, "uri_too_long", "invalid_request_error")
+    for status in ("414", "431"):
+        added.check("gateway_requests_total", 1, status=status)
+    for answer in (daemon.get("/v1/models", {"X-Large": "y" * 20000}),
+                   daemon.get("/v1/models?" + "q" * 20000)):
+        ok(answer is not None and answer.status in (400, 413, 414, 431),
+           "20 KB are refused by the library itself", repr(answer))
     eq(daemon.get("/v1/models").status, 200, "and it goes on")
 
 

@@ -235,7 +235,8 @@ def test_bodies_of_refused_requests_are_no_requests():
                  b"GET /livez HTTP/1.1", b"GET /v1/models HTTP/1.1", b"HEAD /health HTTP/1.1"):
         for framing, data in ((b"Content-Length: %d" % len(body), body),
                               (CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))):
-            statuses, received = exchange(daemon, post(framing, body=data, line=line))
+            statuses, received = exchange(daemon, post(
+                b"Connection: close", framing, body=data, line=line))
             eq(len(statuses), 1, f"{line.decode()} with a body, {framing.decode()}: one answer",
                received)
     statuses, received = exchange(daemon, post(b"Content-Type: text/plain",

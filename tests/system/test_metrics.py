@@ -197,6 +197,7 @@ def test_budget():
         ok(n_series <= 14, "the family stays within its budget", n_series)
         ok(metrics.sum("nexus_requests_total", model="_other") >= 16, "the rest is _other",
            metrics.select("nexus_requests_total"))
+        ok(n_series < metrics.get("nexus_metric_series") < 2000, "nexus_metric_series")
         ok(metrics.sum("nexus_metric_overflow_total", metric="nexus_requests_total") >= 1,
            "nexus_metric_overflow_total", metrics.select("nexus_metric_overflow_total"))
         eq(daemon.stats()["requests"]["total"], 30, "/v1/stats agrees")

@@ -17,6 +17,7 @@ import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Daemon, backend, config_text, wait_until
+from http_client import Connection, encode_request
 from tap import eq, ok
 
 DEMO = [{"name": "demo", "type": "demo"}]
@@ -362,15 +363,46 @@ def test_stop_drains():
 
 def test_stop_gives_up_after_the_drain_time():
     a = FakeBackend("a", ["m"])
-    a.behave({"fault": "never"})
+    a.behave({"gate": "held"}, {"fault": "never"})
     with Daemon(backends=[backend(a)], timeouts={"drain": 0.3}) as daemon:
+        stream = daemon.stream("m")
+        stream.next_data()
         connection = daemon.connect()
         connection.request("POST", "/v1/chat/completions", None,
                            json.dumps(harness.chat_body("m")).encode())
-        entry = a.wait_requests(1)[0]
+        entries = a.wait_requests(2)
         daemon.kill(signal.SIGTERM)
+        answer = connection.read_response()
+        eq((answer.status, answer.error().get("code"), answer.header("connection")),
+           (503, "shutting_down", "close"), "a request that waits is told why")
+        ok(answer.header("retry-after"), "and when to come again")
+        events = stream.all_data()
+        ok(events and "error" in json.loads(events[-1]), "a stream ends with an error", events)
         eq(daemon.wait_exit(), 0, "timeouts.drain bounds the stop")
-        eq(a.wait_ended(entry), "peer_closed", "the backend is told")
+        eq([a.wait_ended(entry) for entry in entries], ["peer_closed"] * 2, "the backend is told")
+    a.stop()
+
+
+def test_request_that_was_arriving_at_the_stop():
+    a = FakeBackend("a", ["m"])
+    a.behave({"gate": "held"})
+    with Daemon(backends=[backend(a)]) as daemon:
+        stream = daemon.stream("m")
+        stream.next_data()
+        body = json.dumps(harness.chat_body("m")).encode()
+        data = encode_request("POST", "/v1/chat/completions", None, body)
+        arriving = daemon.connect()
+        arriving.send(data[:-5])
+        wait_until(lambda: daemon.metrics().sum("gateway_active_requests") == 3)
+        daemon.kill(signal.SIGTERM)
+        daemon.wait_stderr("drain")
+        arriving.send(data[-5:])
+        answer = arriving.read_response()
+        eq((answer.status, answer.header("connection")), (200, "close"),
+           "it is under way, so it is served, and its connection ends")
+        a.gate("held").release(20)
+        eq(stream.all_data()[-1], "[DONE]", "the stream ends properly")
+        eq(daemon.wait_exit(), 0, "exit status")
     a.stop()
 
 
@@ -480,7 +512,7 @@ def test_socket_activation():
     with daemon:
         daemon.wait_ready()
         eq(daemon.chat("demo").status, 200, "a socket matched by its address serves")
-    ok(harness.Connection(address), "it is left to its owner at the end")
+    ok(Connection(address), "it is left to its owner at the end")
     sock.close()
     sock, port = listening_socket()
     daemon = start_with_sockets([sock], ["metrics"], backends=DEMO, healthy=1)
