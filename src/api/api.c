@@ -146,7 +146,7 @@ static void overdue(struct exchange *exchange)
 	if (!exchange->replied)
 		request_problem(request, PROBLEM_SHUTTING_DOWN, NULL, NULL, NULL);
 	else if (exchange->streaming && !exchange->finished)
-		relay_break(request->relay, PROBLEM_UPSTREAM_TRUNCATED);
+		relay_break(request->relay, PROBLEM_SHUTTING_DOWN);
 }
 
 static void end(struct exchange *exchange, bool delivered)

@@ -99,65 +99,60 @@ static void set_up(struct bed *bed, const char *states)
 	bed->table = fleet_build(&bed->fleet, NULL);
 }
 
+static const struct {
+	const char *what, *states, *model;
+	uint64_t max_retries;
+	unsigned needs;
+	enum attempts_verdict verdict;
+	const char *walk;
+} walks[] = {
+	{"each backend once, then the fallbacks", "", "m", 2, 0, ATTEMPTS_EXHAUSTED,
+	 "m/a m/b m/c f/d g/a g/d ~f/d ~f/d"},
+	{"fewer tries than backends", "", "m", 1, 0, ATTEMPTS_EXHAUSTED,
+	 "m/a m/b f/d g/a g/d ~f/d"},
+	{"one try for each model", "", "m", 0, 0, ATTEMPTS_EXHAUSTED, "m/a f/d g/a"},
+	{"a fallback before the same backend again", "b- c-", "m", 2, 0, ATTEMPTS_EXHAUSTED,
+	 "m/a f/d g/a g/d ~m/a ~m/a"},
+	{"the only backend again", "", "lone", 2, 0, ATTEMPTS_EXHAUSTED, "lone/a ~lone/a ~lone/a"},
+	{"never again without retries", "", "lone", 0, 0, ATTEMPTS_EXHAUSTED, "lone/a"},
+	{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
+	{"what was not checked yet is tried", "a- b? c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
+	 "m/b f/d g/d"},
+	{"all unhealthy", "a- b- c- d-", "m", 2, 0, ATTEMPTS_NO_HEALTHY, ""},
+	{"only a fallback is healthy", "a- b- c-", "m", 0, 0, ATTEMPTS_EXHAUSTED, "f/d g/d"},
+	{"nobody lists it", "", "ghost", 2, 0, ATTEMPTS_NO_BACKEND, ""},
+	{"an alias of what nobody lists", "", "spectre", 2, 0, ATTEMPTS_NO_BACKEND, ""},
+	{"a known no excludes", "a!", "m", 1, NEED_VISION, ATTEMPTS_EXHAUSTED,
+	 "m/b m/c f/d g/d ~f/d"},
+	{"what is not known does not", "a!", "m", 0, NEED_TOOLS, ATTEMPTS_EXHAUSTED, "m/a f/d g/a"},
+	{"no backend can do it", "a!", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH, ""},
+	{"no backend can, well or not", "a! a-", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH, ""},
+	{"who can is unhealthy", "a! b! c- d!", "m", 2, NEED_VISION, ATTEMPTS_NO_HEALTHY, ""},
+	{"a fallback that could is unhealthy", "a! b! c! d-", "m", 2, NEED_VISION,
+	 ATTEMPTS_NO_HEALTHY, ""},
+	{"nobody can, a fallback has no backend", "a! b! c! d!", "m", 2, NEED_VISION,
+	 ATTEMPTS_NO_BACKEND, ""},
+};
+
 static void test_walks(void)
 {
-	static const struct {
-		const char *what, *states, *model;
-		uint64_t max_retries;
-		unsigned needs;
-		enum attempts_verdict verdict;
-		const char *walk;
-	} cases[] = {
-		{"each backend once, then the fallbacks", "", "m", 2, 0, ATTEMPTS_EXHAUSTED,
-		 "m/a m/b m/c f/d g/a g/d ~f/d ~f/d"},
-		{"fewer tries than backends", "", "m", 1, 0, ATTEMPTS_EXHAUSTED,
-		 "m/a m/b f/d g/a g/d ~f/d"},
-		{"one try for each model", "", "m", 0, 0, ATTEMPTS_EXHAUSTED, "m/a f/d g/a"},
-		{"a fallback before the same backend again", "b- c-", "m", 2, 0, ATTEMPTS_EXHAUSTED,
-		 "m/a f/d g/a g/d ~m/a ~m/a"},
-		{"the only backend again", "", "lone", 2, 0, ATTEMPTS_EXHAUSTED,
-		 "lone/a ~lone/a ~lone/a"},
-		{"never again without retries", "", "lone", 0, 0, ATTEMPTS_EXHAUSTED, "lone/a"},
-		{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED,
-		 "m/b m/c"},
-		{"what was not checked yet is tried", "a- b? c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
-		 "m/b f/d g/d"},
-		{"all unhealthy", "a- b- c- d-", "m", 2, 0, ATTEMPTS_NO_HEALTHY, ""},
-		{"only a fallback is healthy", "a- b- c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
-		 "f/d g/d"},
-		{"nobody lists it", "", "ghost", 2, 0, ATTEMPTS_NO_BACKEND, ""},
-		{"an alias of what nobody lists", "", "spectre", 2, 0, ATTEMPTS_NO_BACKEND, ""},
-		{"a known no excludes", "a!", "m", 1, NEED_VISION, ATTEMPTS_EXHAUSTED,
-		 "m/b m/c f/d g/d ~f/d"},
-		{"what is not known does not", "a!", "m", 0, NEED_TOOLS, ATTEMPTS_EXHAUSTED,
-		 "m/a f/d g/a"},
-		{"no backend can do it", "a!", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH, ""},
-		{"no backend can, well or not", "a! a-", "lone", 2, NEED_VISION, ATTEMPTS_MISMATCH,
-		 ""},
-		{"who can is unhealthy", "a! b! c- d!", "m", 2, NEED_VISION, ATTEMPTS_NO_HEALTHY,
-		 ""},
-		{"a fallback that could is unhealthy", "a! b! c! d-", "m", 2, NEED_VISION,
-		 ATTEMPTS_NO_HEALTHY, ""},
-		{"nobody can, a fallback has no backend", "a! b! c! d!", "m", 2, NEED_VISION,
-		 ATTEMPTS_NO_BACKEND, ""},
-	};
 	static struct bed bed;
 	char text[512];
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(walks); i++) {
 		enum attempts_verdict verdict;
 
 		bed_init(&bed);
-		set_up(&bed, cases[i].states);
-		bed.fleet.config.routing.max_retries = cases[i].max_retries;
-		ask(&bed, cases[i].model);
-		bed.attempts.needs = cases[i].needs;
+		set_up(&bed, walks[i].states);
+		bed.fleet.config.routing.max_retries = walks[i].max_retries;
+		ask(&bed, walks[i].model);
+		bed.attempts.needs = walks[i].needs;
 		verdict = walk(&bed, text, sizeof(text));
-		is_int(verdict, cases[i].verdict, "verdict: %s", cases[i].what);
-		is_text(text, cases[i].walk, "walk: %s", cases[i].what);
+		is_int(verdict, walks[i].verdict, "verdict: %s", walks[i].what);
+		is_text(text, walks[i].walk, "walk: %s", walks[i].what);
 		is_int(attempts_next(&bed.attempts, &(const struct candidate *){NULL},
 				     &(uint64_t){0}),
-		       cases[i].verdict, "and it stays at that");
+		       walks[i].verdict, "and it stays at that");
 		bed_done(&bed);
 	}
 }

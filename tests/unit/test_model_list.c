@@ -22,66 +22,65 @@ static const char *text_of(const struct model_list *list)
 	return text;
 }
 
+static const struct {
+	const char *what;
+	enum backend_type type;
+	int result;
+	const char *body, *list;
+} lists[] = {
+	{"vLLM", BACKEND_VLLM, 0,
+	 "{\"object\":\"list\",\"data\":[{\"id\":\"meta-llama/Llama-3-8B\",\"object\":"
+	 "\"model\",\"owned_by\":\"vllm\",\"max_model_len\":8192}]}",
+	 "meta-llama/Llama-3-8B:8192"},
+	{"llama.cpp", BACKEND_LLAMACPP, 0,
+	 "{\"models\":[{\"name\":\"q\"}],\"object\":\"list\",\"data\":[{\"id\":\"q.gguf\","
+	 "\"meta\":{\"n_ctx_train\":32768,\"n_embd\":896}}]}",
+	 "q.gguf:32768"},
+	{"OpenAI, sorted", BACKEND_OPENAI, 0,
+	 "{\"data\":[{\"id\":\"gpt-4o\"},{\"id\":\"babbage\"}],\"object\":\"list\"}",
+	 "babbage:0 gpt-4o:0"},
+	{"OpenRouter", BACKEND_OPENAI, 0, "{\"data\":[{\"id\":\"a/b\",\"context_length\":128000}]}",
+	 "a/b:128000"},
+	{"odd context lengths", BACKEND_GENERIC, 0,
+	 "{\"data\":[{\"id\":\"a\",\"max_model_len\":-1},{\"id\":\"b\",\"max_model_len\":"
+	 "\"9\"},{\"id\":\"c\",\"max_model_len\":0,\"context_length\":7},{\"id\":\"d\","
+	 "\"max_model_len\":1.5},{\"id\":\"e\",\"max_model_len\":null,\"meta\":[]}]}",
+	 "a:0 b:0 c:7 d:0 e:0"},
+	{"no model", BACKEND_LMSTUDIO, 0, "{\"data\":[]}", ""},
+	{"a name twice", BACKEND_VLLM, 0, "{\"data\":[{\"id\":\"a\"},{\"id\":\"a\"}]}", "a:0"},
+	{"what is no model is left out", BACKEND_VLLM, 0,
+	 "{\"data\":[1,null,\"x\",[],{},{\"id\":7},{\"id\":\"\"},{\"id\":\"ok\"},"
+	 "{\"id\":\"a\\nb\"},{\"id\":\"a\\u0000b\"},{\"id\":\"\\u007f\"}]}",
+	 "ok:0"},
+	{"names beyond ASCII", BACKEND_VLLM, 0, "{\"data\":[{\"id\":\"mod\\u00e8le\"}]}",
+	 "mod\xC3\xA8le:0"},
+	{"Ollama", BACKEND_OLLAMA, 0,
+	 "{\"models\":[{\"name\":\"llama3:70b\",\"model\":\"llama3:70b\",\"size\":1,"
+	 "\"digest\":\"d1\",\"details\":{\"family\":\"llama\"}},{\"name\":\"a:latest\"}]}",
+	 "a:latest:0 llama3:70b:0"},
+	{"an Ollama without models", BACKEND_OLLAMA, 0, "{\"models\":[]}", ""},
+	{"an old Ollama without models", BACKEND_OLLAMA, 0, "{\"models\":null}", ""},
+	{"null elsewhere", BACKEND_VLLM, -EBADMSG, "{\"data\":null}", ""},
+	{"an object instead of a list", BACKEND_VLLM, -EBADMSG, "{\"data\":{}}", ""},
+	{"the other protocol", BACKEND_OLLAMA, -EBADMSG, "{\"data\":[]}", ""},
+	{"no list", BACKEND_VLLM, -EBADMSG, "{\"error\":\"starting\"}", ""},
+	{"an array", BACKEND_VLLM, -EBADMSG, "[]", ""},
+	{"HTML", BACKEND_VLLM, -EBADMSG, "<html></html>", ""},
+	{"nothing", BACKEND_VLLM, -EBADMSG, "", ""},
+	{"half an answer", BACKEND_VLLM, -EBADMSG, "{\"data\":[{\"id\":\"a\"}", ""},
+	{"bytes behind it", BACKEND_VLLM, -EBADMSG, "{\"data\":[]}x", ""},
+	{"invalid UTF-8", BACKEND_VLLM, -EBADMSG, "{\"data\":[{\"id\":\"\xFF\"}]}", ""},
+	{"a list twice", BACKEND_VLLM, -EBADMSG, "{\"data\":[],\"data\":[]}", ""},
+};
+
 static void test_lists(void)
 {
-	static const struct {
-		const char *what;
-		enum backend_type type;
-		int result;
-		const char *body, *list;
-	} cases[] = {
-		{"vLLM", BACKEND_VLLM, 0,
-		 "{\"object\":\"list\",\"data\":[{\"id\":\"meta-llama/Llama-3-8B\",\"object\":"
-		 "\"model\",\"owned_by\":\"vllm\",\"max_model_len\":8192}]}",
-		 "meta-llama/Llama-3-8B:8192"},
-		{"llama.cpp", BACKEND_LLAMACPP, 0,
-		 "{\"models\":[{\"name\":\"q\"}],\"object\":\"list\",\"data\":[{\"id\":\"q.gguf\","
-		 "\"meta\":{\"n_ctx_train\":32768,\"n_embd\":896}}]}",
-		 "q.gguf:32768"},
-		{"OpenAI, sorted", BACKEND_OPENAI, 0,
-		 "{\"data\":[{\"id\":\"gpt-4o\"},{\"id\":\"babbage\"}],\"object\":\"list\"}",
-		 "babbage:0 gpt-4o:0"},
-		{"OpenRouter", BACKEND_OPENAI, 0,
-		 "{\"data\":[{\"id\":\"a/b\",\"context_length\":128000}]}", "a/b:128000"},
-		{"odd context lengths", BACKEND_GENERIC, 0,
-		 "{\"data\":[{\"id\":\"a\",\"max_model_len\":-1},{\"id\":\"b\",\"max_model_len\":"
-		 "\"9\"},{\"id\":\"c\",\"max_model_len\":0,\"context_length\":7},{\"id\":\"d\","
-		 "\"max_model_len\":1.5},{\"id\":\"e\",\"max_model_len\":null,\"meta\":[]}]}",
-		 "a:0 b:0 c:7 d:0 e:0"},
-		{"no model", BACKEND_LMSTUDIO, 0, "{\"data\":[]}", ""},
-		{"a name twice", BACKEND_VLLM, 0, "{\"data\":[{\"id\":\"a\"},{\"id\":\"a\"}]}",
-		 "a:0"},
-		{"what is no model is left out", BACKEND_VLLM, 0,
-		 "{\"data\":[1,null,\"x\",[],{},{\"id\":7},{\"id\":\"\"},{\"id\":\"ok\"},"
-		 "{\"id\":\"a\\nb\"},{\"id\":\"a\\u0000b\"},{\"id\":\"\\u007f\"}]}",
-		 "ok:0"},
-		{"names beyond ASCII", BACKEND_VLLM, 0, "{\"data\":[{\"id\":\"mod\\u00e8le\"}]}",
-		 "mod\xC3\xA8le:0"},
-		{"Ollama", BACKEND_OLLAMA, 0,
-		 "{\"models\":[{\"name\":\"llama3:70b\",\"model\":\"llama3:70b\",\"size\":1,"
-		 "\"digest\":\"d1\",\"details\":{\"family\":\"llama\"}},{\"name\":\"a:latest\"}]}",
-		 "a:latest:0 llama3:70b:0"},
-		{"an Ollama without models", BACKEND_OLLAMA, 0, "{\"models\":[]}", ""},
-		{"an old Ollama without models", BACKEND_OLLAMA, 0, "{\"models\":null}", ""},
-		{"null elsewhere", BACKEND_VLLM, -EBADMSG, "{\"data\":null}", ""},
-		{"an object instead of a list", BACKEND_VLLM, -EBADMSG, "{\"data\":{}}", ""},
-		{"the other protocol", BACKEND_OLLAMA, -EBADMSG, "{\"data\":[]}", ""},
-		{"no list", BACKEND_VLLM, -EBADMSG, "{\"error\":\"starting\"}", ""},
-		{"an array", BACKEND_VLLM, -EBADMSG, "[]", ""},
-		{"HTML", BACKEND_VLLM, -EBADMSG, "<html></html>", ""},
-		{"nothing", BACKEND_VLLM, -EBADMSG, "", ""},
-		{"half an answer", BACKEND_VLLM, -EBADMSG, "{\"data\":[{\"id\":\"a\"}", ""},
-		{"bytes behind it", BACKEND_VLLM, -EBADMSG, "{\"data\":[]}x", ""},
-		{"invalid UTF-8", BACKEND_VLLM, -EBADMSG, "{\"data\":[{\"id\":\"\xFF\"}]}", ""},
-		{"a list twice", BACKEND_VLLM, -EBADMSG, "{\"data\":[],\"data\":[]}", ""},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		struct model_list list = {0};
 
-		is_int(model_list_read(&list, cases[i].type, str_of(cases[i].body)),
-		       cases[i].result, "%s", cases[i].what);
-		is_text(text_of(&list), cases[i].list, "list of: %s", cases[i].what);
+		is_int(model_list_read(&list, lists[i].type, str_of(lists[i].body)),
+		       lists[i].result, "%s", lists[i].what);
+		is_text(text_of(&list), lists[i].list, "list of: %s", lists[i].what);
 		model_list_done(&list);
 	}
 }
