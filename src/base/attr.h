@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK                 __attribute__((warn_unused_result))
+#define MUST_CHECK __attribute__((warn_unused_result))
 /* Positions counted from 1; `args` is 0 for a va_list. */
 #define PRINTF_LIKE(text, args) __attribute__((format(printf, text, args)))
-#define UNUSED                     __attribute__((unused))
+#define UNUSED                  __attribute__((unused))
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -19,7 +19,10 @@ struct str {
 
 #define STR_LITERAL(text) ((struct str){(text), sizeof(text) - 1})
 /* The same as an initialiser, for static tables. */
-#define STR_INIT(text) {(text), sizeof(text) - 1}
+#define STR_INIT(text)                   \
+	{                                \
+		(text), sizeof(text) - 1 \
+	}
 
 /* The whole of a C string; NULL gives the empty slice. */
 static inline struct str str_of(const char *text)

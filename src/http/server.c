@@ -77,6 +77,14 @@ static uint64_t turn_end(struct hook *hook)
 						: server->mhd_due_ns - loop_now_ns(server->loop);
 }
 
+/* Libraries from 0.9.77 on hand accepted connections to a thread of their own unless told that
+ * there is none. */
+#if MHD_VERSION >= 0x00097707
+#define SINGLE_THREADED MHD_USE_NO_THREAD_SAFETY
+#else
+#define SINGLE_THREADED 0
+#endif
+
 static struct MHD_Daemon *start_mhd(struct server *server)
 {
 	/* Its timeout only serves against clients that stop reading; phases have their own
@@ -84,18 +92,18 @@ static struct MHD_Daemon *start_mhd(struct server *server)
 	 */
 	unsigned stall_sec = (unsigned)((server->limits.idle_ns + NS_PER_SEC - 1) / NS_PER_SEC);
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-					MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-				0, NULL, NULL, exchange_handle, server, MHD_OPTION_EXTERNAL_LOGGER,
-				mhd_log, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_notify,
-				server, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, server,
-				MHD_OPTION_URI_LOG_CALLBACK, exchange_uri_seen, server,
-				MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				(size_t)server->max_header_bytes + POOL_BESIDE_HEAD_BYTES,
-				MHD_OPTION_CONNECTION_LIMIT, 1u << 20,
-				MHD_OPTION_CONNECTION_TIMEOUT, stall_sec,
-				MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+			MHD_USE_ERROR_LOG | SINGLE_THREADED,
+		0, NULL, NULL, exchange_handle, server, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server,
+		MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, server,
+		MHD_OPTION_URI_LOG_CALLBACK, exchange_uri_seen, server,
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)server->max_header_bytes + POOL_BESIDE_HEAD_BYTES,
+		MHD_OPTION_CONNECTION_LIMIT, 1u << 20, MHD_OPTION_CONNECTION_TIMEOUT, stall_sec,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 struct server *server_new(const struct server_options *options, const struct server_limits *limits)

@@ -67,13 +67,13 @@ static bool is_field_byte(unsigned char c)
 }
 
 /*
- * What libmicrohttpd before 1.0.5 does before the guard can look, and nexusd(8) owns up to: it ends
+ * What libmicrohttpd before 1.0 does before the guard can look, and nexusd(8) owns up to: it ends
  * lines at a CR or an LF alone, too, and cuts them by writing NULs over CR, LF and the colon behind
  * a name. Where the numbers come out even, a NUL or the colon of a line that begins with one can
  * therefore stand in for one half of a CRLF and leave no trace. Lines that begin with NUL are
  * empty.
  */
-#define LENIENT (MHD_VERSION < 0x01000500)
+#define LENIENT (MHD_VERSION < 0x01000000)
 
 static bool ends_line(char c)
 {
