@@ -125,7 +125,10 @@ static void judge_undelivered(struct request *request)
 
 static void log_failure(const struct request *request, uint64_t duration_ns)
 {
-	enum log_level level = request->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
+	/* A 503 of /readyz is an answer, not a failure. */
+	bool is_model = request->route && (request->route->flags & ROUTE_MODEL);
+	enum log_level level =
+		is_model && request->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
 	char status[12], usec[24];
 	const struct log_field fields[] = {
 		{NEXUSD_FIELD_REQUEST_ID, request->id},   {NEXUSD_FIELD_MODEL, request->model},

@@ -35,16 +35,19 @@ static int config_up(struct daemon *daemon)
 
 	buf_init(&error, 4096);
 	r = config_load(daemon->options->config_path, &daemon->config, &error);
-	if (r < 0)
+	if (r < 0) {
 		log_error("%.*s", (int)error.len, error.data ? error.data : "");
-	else
+	} else {
+		daemon->started_with = config_ref(daemon->config);
 		reload_apply_log_level(daemon);
+	}
 	buf_done(&error);
 	return r;
 }
 
 static void config_down(struct daemon *daemon)
 {
+	daemon->started_with = config_unref(daemon->started_with);
 	daemon->config = config_unref(daemon->config);
 }
 

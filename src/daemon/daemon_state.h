@@ -18,6 +18,7 @@ struct daemon {
 	const struct daemon_options *options;
 	struct lifecycle lifecycle;
 	struct config *config;
+	struct config *started_with; /* whose RESTART options are in force */
 	struct registry *registry;
 	struct slab *slab;
 	struct fleet *fleet;

@@ -98,8 +98,7 @@ static void warn_of_restart_options(const struct config *before, const struct co
 
 	buf_init(&names, 4096);
 	if (config_restart_differences(before, after, &names) > 0)
-		log_warning("changed, but only a restart puts it in force: %.*s", (int)names.len,
-			    names.data);
+		log_warning("only a restart puts it in force: %.*s", (int)names.len, names.data);
 	buf_done(&names);
 }
 
@@ -120,7 +119,7 @@ static int adopt(struct daemon *daemon, struct config *config)
 	put_in_force(daemon, table);
 	backends_keep_only(daemon->backends, config);
 	reload_apply_log_level(daemon);
-	warn_of_restart_options(before, config);
+	warn_of_restart_options(daemon->started_with, config);
 	config_unref(before);
 	return 0;
 }

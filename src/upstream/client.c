@@ -51,5 +51,5 @@ struct client *client_free(struct client *client)
 
 const char *client_version(void)
 {
-	return curl_version();
+	return curl_version_info(CURLVERSION_NOW)->version;
 }

@@ -19,5 +19,5 @@ void client_global_done(void);
 struct client *client_new(struct loop *loop) MUST_CHECK;
 /* No transfer may be running. Accepts NULL, returns NULL. */
 struct client *client_free(struct client *client);
-/* "libcurl/7.88.1 OpenSSL/3.0…" */
+/* Of libcurl: "7.88.1". */
 const char *client_version(void);
