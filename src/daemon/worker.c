@@ -2,12 +2,18 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/server.h"
 #include "upstream/client.h"
+
+/* After a crowd of at least so many connections has mostly gone, and this long after. */
+#define TRIM_CROWD    256
+#define TRIM_DELAY_NS (500 * NS_PER_MSEC)
 
 struct worker {
 	struct worker_inputs in;
@@ -20,6 +26,8 @@ struct worker {
 	struct server *server;
 	struct hook hook;
 	struct timer beat;
+	struct timer trim;
+	size_t crowd; /* most connections since the last trim */
 	bool draining, reported;
 	struct mail drain_mail, hurry_mail;               /* to the worker */
 	struct mail stopped_accepting_mail, drained_mail; /* to main */
@@ -63,10 +71,33 @@ static void drained_delivered(struct mail *mail)
 	worker->in.drained(worker->in.context);
 }
 
+static void trim(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, trim);
+
+	/* glibc keeps what small pieces leave free, for good: a burst must not be remembered. */
+	malloc_trim(0);
+	worker->crowd = server_connection_count(worker->server);
+}
+
+static void watch_crowd(struct worker *worker)
+{
+	size_t n = server_connection_count(worker->server);
+
+	if (n > worker->crowd)
+		worker->crowd = n;
+	else if (worker->crowd >= TRIM_CROWD && n < worker->crowd / 4 &&
+		 !timer_is_set(&worker->trim))
+		/* Without memory for a timer the next turn tries again. */
+		(void)!loop_timer_set(worker->loop, &worker->trim,
+				      loop_now_ns(worker->loop) + TRIM_DELAY_NS);
+}
+
 static uint64_t turn_end(struct hook *hook)
 {
 	struct worker *worker = container_of(hook, struct worker, hook);
 
+	watch_crowd(worker);
 	if (worker->draining && !worker->reported && server_connection_count(worker->server) == 0) {
 		worker->reported = true;
 		mailbox_post(worker->in.main, &worker->drained_mail);
@@ -191,6 +222,7 @@ struct worker *worker_new(const struct worker_inputs *inputs)
 	list_init(&worker->hook.node);
 	worker->hook.turn_end = turn_end;
 	timer_init(&worker->beat, beat);
+	timer_init(&worker->trim, trim);
 	worker->drain_mail.deliver = drain_delivered;
 	worker->hurry_mail.deliver = hurry_delivered;
 	worker->stopped_accepting_mail.deliver = stopped_accepting_delivered;
@@ -212,8 +244,10 @@ struct worker *worker_free(struct worker *worker)
 		pthread_join(worker->thread, NULL);
 	}
 	loop_hook_remove(&worker->hook);
-	if (worker->loop)
+	if (worker->loop) {
 		loop_timer_clear(worker->loop, &worker->beat);
+		loop_timer_clear(worker->loop, &worker->trim);
+	}
 	worker->server = server_free(worker->server);
 	/* After the server: until then waiters may name its requests. */
 	mailbox_free(worker->mailbox);

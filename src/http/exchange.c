@@ -12,8 +12,8 @@
 /* Beside timeouts.body, a body has a second for each of these. */
 #define BODY_BYTES_PER_SEC 65536
 
-/* From 1.0.5 on libmicrohttpd hides nothing of a head, so that the bytes need not be accounted. */
-#define MHD_HIDES_HEAD_BYTES (MHD_VERSION < 0x01000500)
+/* From 1.0 on libmicrohttpd hides nothing of a head, so that the bytes need not be accounted. */
+#define MHD_HIDES_HEAD_BYTES (MHD_VERSION < 0x01000000)
 
 static struct exchange *exchange_new(struct connection *connection, const char *method)
 {

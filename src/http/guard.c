@@ -61,12 +61,10 @@ void guard_begin(struct guard *guard, const struct guard_line *line)
 	guard->next_name = line->version.p + line->version.n + 2;
 }
 
-/* What the library leaves of a CRLF: two NULs before 1.0, NUL LF behind a value and all of the empty
- * line from 1.0 on. */
+/* The library has put NULs in the place of both bytes of a CRLF. */
 static bool was_crlf(const char *at)
 {
-	return (at[0] == '\0' && (at[1] == '\0' || at[1] == '\n')) ||
-	       (at[0] == '\r' && at[1] == '\n');
+	return at[0] == '\0' && at[1] == '\0';
 }
 
 static void account(struct guard *guard, struct str name, struct str value)

@@ -85,6 +85,13 @@ static uint64_t turn_end(struct hook *hook)
 #define SINGLE_THREADED 0
 #endif
 
+/* From 1.0 on this level refuses every head that the guard would have to find out otherwise. */
+#if MHD_VERSION >= 0x01000000
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
+#else
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 1
+#endif
+
 static struct MHD_Daemon *start_mhd(struct server *server)
 {
 	/* Its timeout only serves against clients that stop reading; phases have their own
@@ -103,7 +110,7 @@ static struct MHD_Daemon *start_mhd(struct server *server)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)server->max_header_bytes + POOL_BESIDE_HEAD_BYTES,
 		MHD_OPTION_CONNECTION_LIMIT, 1u << 20, MHD_OPTION_CONNECTION_TIMEOUT, stall_sec,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		STRICTNESS, MHD_OPTION_END);
 }
 
 struct server *server_new(const struct server_options *options, const struct server_limits *limits)

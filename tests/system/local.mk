@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/system/test_failover.py \
 	tests/system/test_framing.py \
 	tests/system/test_health.py \
+	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_relay.py \
 	tests/system/test_routes.py \
