@@ -263,6 +263,11 @@ class Daemon:
     def metrics(self, accept=None):
         return Metrics(self.get("/metrics", {"Accept": accept} if accept else None).body.decode())
 
+    def library(self):
+        """The version of libmicrohttpd that nexusd runs with: (0, 9, 75)."""
+        labels, _ = self.metrics().select("nexus_build_info")[0]
+        return tuple(int(part) for part in labels["libmicrohttpd"].split("."))
+
     def settled(self):
         """The metrics once nothing is in flight but the scrape itself."""
         def is_idle():

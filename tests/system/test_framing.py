@@ -5,7 +5,7 @@ import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Rig, backend, shared
-from tap import eq, ok
+from tap import Skip, eq, ok
 
 BODY = b'{"model":"llama3:70b","messages":[]}'
 INNER_BODY = b'{"model":"llama3:70b","user":"smuggled"}'
@@ -66,13 +66,13 @@ CASES = {
                                                body=b"0\r\n\r\n"), {400}),
     "TE on 1.0": (post(JSON_LINE, CHUNKED, body=b"0\r\n\r\n" + INNER,
                        line=b"POST /v1/chat/completions HTTP/1.0"), {400}),
-    "TE gzip": (smuggle(b"Transfer-Encoding: gzip", body=b"0\r\n\r\n"), {501}),
-    "TE gzip, chunked": (smuggle(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), {501}),
-    "TE chunked, gzip": (smuggle(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"), {501}),
-    "TE identity": (smuggle(b"Transfer-Encoding: identity"), {501}),
-    "TE xchunked": (smuggle(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), {501}),
-    "TE quoted": (smuggle(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"), {501}),
-    "TE chunked;q=1": (smuggle(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"), {501}),
+    "TE gzip": (smuggle(b"Transfer-Encoding: gzip", body=b"0\r\n\r\n"), {400, 501}),
+    "TE gzip, chunked": (smuggle(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), {400, 501}),
+    "TE chunked, gzip": (smuggle(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"), {400, 501}),
+    "TE identity": (smuggle(b"Transfer-Encoding: identity"), {400, 501}),
+    "TE xchunked": (smuggle(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), {400, 501}),
+    "TE quoted": (smuggle(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"), {400, 501}),
+    "TE chunked;q=1": (smuggle(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"), {400, 501}),
     "TE empty": (smuggle(b"Transfer-Encoding:"), {400, 501}),
     "TE after a vertical tab": (smuggle(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"),
                                 {400}),
@@ -104,11 +104,11 @@ CASES = {
     "no Host": (post(JSON_LINE, LENGTH, body=BODY + INNER, host=b""), {400}),
     "%00 in the path": (b"GET /v1/models%00/x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
     "%00 in the query": (b"GET /v1/models?a=%00 HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "NUL in the target": (b"GET /v1/mod\0els HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
+    "NUL in the target": (b"GET /v1/mod\0els HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
     "control in the target": (b"GET /v1/mod\x01els HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
     "blank in the target": (b"GET /v1/models x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
     "two blanks in the line": (b"GET  /v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "tab in the line": (b"GET\t/v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
+    "tab in the line": (b"GET\t/v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
     "no target": (b"GET HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
     "no version": (b"GET /v1/models\r\nHost: x\r\n\r\n" + INNER, {400, 505, None}),
     "HTTP/1.2": (b"GET /v1/models HTTP/1.2\r\nHost: x\r\n\r\n" + INNER, {400, 505}),
@@ -165,20 +165,32 @@ def test_hostile_requests():
 def test_refusals_are_counted():
     daemon, a = rig()
     with Counting(daemon) as added:
-        statuses, received = exchange(daemon, CASES["CL then TE"][0])
-    eq(statuses, [400], "CL and TE")
+        statuses, received = exchange(daemon, b"POST /v1/chat/completions?%00 HTTP/1.1\r\n"
+                                              b"Host: x\r\nContent-Length: 0\r\n\r\n")
+    eq(statuses, [400], "%00")
     ok(b'"bad_framing"' in received and b"onnection: close" in received, "says why and closes",
        received)
+    added.check_request("_unknown", "none", 400, "bad_request")
+    with Counting(daemon) as added:
+        exchange(daemon, b"GET /v1/models?%00 HTTP/1.1\r\nHost: x\r\n\r\n")
+    added.check("nexus_requests_total", 0)
+    added.check("gateway_requests_total", 1, status="400")
+    eq(a.log(), [], "the backend saw nothing")
+
+
+def test_refusals_of_codings_are_counted():
+    daemon, a = rig()
+    if daemon.library() >= (1, 0):
+        raise Skip("this libmicrohttpd refuses them by itself")
+    with Counting(daemon) as added:
+        statuses, received = exchange(daemon, CASES["CL then TE"][0])
+    eq(statuses, [400], "CL and TE")
+    ok(b'"bad_framing"' in received, "says why", received)
     added.check_request("_unknown", "none", 400, "bad_request")
     with Counting(daemon) as added:
         statuses, received = exchange(daemon, CASES["TE gzip"][0])
     ok(b'"unsupported_transfer_encoding"' in received, "501 says why", received)
     added.check_request("_unknown", "none", 501, "bad_request")
-    with Counting(daemon) as added:
-        exchange(daemon, b"GET /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-                         b"Content-Length: 0\r\n\r\n")
-    added.check("nexus_requests_total", 0)
-    added.check("gateway_requests_total", 1, status="400")
     eq(a.log(), [], "the backend saw nothing")
 
 
@@ -192,8 +204,8 @@ LEGAL = {
                               body=BODY, host=b"hOST: x\r\n"),
     "chunked": post(JSON_LINE, CHUNKED, body=CHUNKS),
     "CL with leading zeros": post(JSON_LINE, b"Content-Length: 00%d" % len(BODY), body=BODY),
-    "chunk sizes in capitals, extensions, trailers": post(
-        JSON_LINE, CHUNKED, body=b"%X;a=b\r\n%s\r\n0;last\r\nX-T: v\r\n\r\n" % (len(BODY), BODY)),
+    "chunk sizes in capitals, trailers": post(
+        JSON_LINE, CHUNKED, body=b"%X\r\n%s\r\n0\r\nX-T: v\r\n\r\n" % (len(BODY), BODY)),
     "many headers": post(JSON_LINE, LENGTH, *[b"X-%d: %d" % (n, n) for n in range(60)], body=BODY),
     "HTTP/1.0": post(JSON_LINE, LENGTH, body=BODY, line=b"POST /v1/chat/completions HTTP/1.0"),
     "HTTP/1.0 without Host": post(JSON_LINE, LENGTH, body=BODY, host=b"",
@@ -213,9 +225,20 @@ def test_legal_requests_pass():
     eq([e.body for e in a.log()], [BODY] * len(LEGAL), "each body reached the backend once")
 
 
+def test_chunk_extensions():
+    daemon, a = rig()
+    data = post(JSON_LINE, CHUNKED, body=b"%x;a=b\r\n%s\r\n0;last\r\n\r\n" % (len(BODY), BODY))
+    with daemon.connect() as connection:
+        connection.send(data)
+        status = connection.read_response().status
+    # libmicrohttpd 1.0 takes none when it is strict.
+    eq(status, 200 if daemon.library() < (1, 0) else 400, "chunk extensions")
+    eq(len(a.log()), 1 if status == 200 else 0, "what is taken is relayed once")
+
+
 def test_pieces_of_any_size():
     daemon, a = rig()
-    data = LEGAL["chunk sizes in capitals, extensions, trailers"]
+    data = LEGAL["chunk sizes in capitals, trailers"]
     with daemon.connect() as connection:
         for byte in data:
             connection.send(bytes([byte]))

@@ -82,7 +82,7 @@ def test_chunked_request_is_relayed_with_its_length():
                         b"Transfer-Encoding: chunked\r\n\r\n")
         for start in range(0, len(body), 7):
             piece = body[start:start + 7]
-            connection.send(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece))
+            connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         connection.send(b"0\r\nTrailer-Field: ignored\r\n\r\n")
         eq(connection.read_response().status, 200, "chunked request without a Content-Type")
     eq(a.log()[-1].body, body, "upstream body")
