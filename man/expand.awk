@@ -2,7 +2,8 @@
 #
 # Writes the tables of nexusd into a manual: copies the template and puts the rows of catalog.def,
 # schema.def, routes.def or problem.def in place of the lines @METRICS@, @OPTIONS@, @ROUTES@ and
-# @PROBLEMS@, and the version in place of @VERSION@. The tables have one row on one line.
+# @PROBLEMS@, the names of the options that take a restart in place of @RESTART@, and the version in
+# place of @VERSION@. The tables have one row on one line.
 #
 #   awk -v source=DIR -v version=V -f expand.awk TEMPLATE
 
@@ -54,13 +55,13 @@ function labels(text) {
 }
 
 function metric() {
-	printf ".It Li %s\n%s", row[3], prose(row[7])
+	printf ".It Li %s Pq %s\n%s", row[3], tolower(row[2]), prose(row[7])
 	if (labels(row[5]) != "")
 		printf "Labels: %s.\n", labels(row[5])
 }
 
 function problem() {
-	printf ".It %s Li %s\n%s", row[2], row[4], prose(row[7])
+	printf ".It %s Li %s Pq %s\n%s", row[2], row[4], tolower(row[5]), prose(row[7])
 }
 
 function route() {
@@ -111,13 +112,21 @@ function option(    type, words) {
 		print "A change takes a restart."
 }
 
+# The options outside lists; a changed list counts as one.
+function restart() {
+	if (row[1] == "ROOT" && row[9] == "RESTART")
+		restarts = restarts (restarts ? " ,\n.Ic " : ".Ic ") row[2]
+}
+
 function expand(table, rows,    file, line) {
 	file = source "/src/" table
 	while ((getline line < file) > 0) {
 		if (line !~ "^" rows "\\(")
 			continue
 		split_row(line)
-		if (rows == "METRIC")
+		if (only_restart)
+			restart()
+		else if (rows == "METRIC")
 			metric()
 		else if (rows == "OPTION")
 			option()
@@ -137,6 +146,13 @@ function expand(table, rows,    file, line) {
 
 $0 == "@METRICS@" { expand("metrics/catalog.def", "METRIC"); next }
 $0 == "@OPTIONS@" { expand("config/schema.def", "OPTION"); next }
+$0 == "@RESTART@" {
+	only_restart = 1
+	expand("config/schema.def", "OPTION")
+	only_restart = 0
+	print restarts " ."
+	next
+}
 $0 == "@ROUTES@" { expand("api/routes.def", "ROUTE"); next }
 $0 == "@PROBLEMS@" { expand("base/problem.def", "PROBLEM"); next }
 { gsub(/@VERSION@/, version); print }

@@ -100,6 +100,7 @@ static void begin(struct exchange *exchange, enum problem refusal)
 	enum problem problem;
 
 	if (!request) {
+		record_refusal(api, PROBLEM_OVERLOADED);
 		exchange_abort(exchange);
 		return;
 	}

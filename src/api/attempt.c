@@ -114,7 +114,8 @@ static void reset_answer(struct relay *relay)
 	relay->phase = RELAY_HEAD;
 	relay->status = 0;
 	relay->content_length = -1;
-	relay->stream_done = relay->stream_finished = relay->stream_failed = false;
+	relay->stream_done = relay->stream_finished = false;
+	relay->stream_failed = relay->stream_stuck = false;
 	relay->usage = (struct usage){0};
 	buf_clear(&relay->headers);
 	buf_clear(&relay->plain);

@@ -86,8 +86,7 @@ static int control_up(struct daemon *daemon)
 
 static void control_down(struct daemon *daemon)
 {
-	if (daemon->mailbox)
-		mailbox_free(daemon->mailbox);
+	daemon->mailbox = mailbox_free(daemon->mailbox);
 	daemon->loop = loop_free(daemon->loop);
 }
 
@@ -186,6 +185,10 @@ static int workers_up(struct daemon *daemon)
 static void workers_down(struct daemon *daemon)
 {
 	for (size_t i = 0; i < daemon->n_workers; i++)
+		worker_stop(daemon->workers[i]);
+	/* The last mails in it are parts of the workers. */
+	daemon->mailbox = mailbox_free(daemon->mailbox);
+	for (size_t i = 0; i < daemon->n_workers; i++)
 		worker_free(daemon->workers[i]);
 	daemon->n_workers = 0;
 	free(daemon->workers);
@@ -215,10 +218,10 @@ static void signal_ready(struct watch *watch, uint32_t events UNUSED)
 
 	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGHUP)
-		reload_config(daemon);
-	else
+	if (info.ssi_signo != SIGHUP)
 		shutdown_begin(daemon);
+	else if (!atomic_load_explicit(&daemon->lifecycle.draining, memory_order_relaxed))
+		reload_config(daemon);
 }
 
 static int signals_up(struct daemon *daemon)

@@ -235,14 +235,20 @@ struct worker *worker_new(const struct worker_inputs *inputs)
 	return NULL;
 }
 
+void worker_stop(struct worker *worker)
+{
+	if (!worker->has_thread)
+		return;
+	loop_stop(worker->loop);
+	pthread_join(worker->thread, NULL);
+	worker->has_thread = false;
+}
+
 struct worker *worker_free(struct worker *worker)
 {
 	if (!worker)
 		return NULL;
-	if (worker->has_thread) {
-		loop_stop(worker->loop);
-		pthread_join(worker->thread, NULL);
-	}
+	worker_stop(worker);
 	loop_hook_remove(&worker->hook);
 	if (worker->loop) {
 		loop_timer_clear(worker->loop, &worker->beat);

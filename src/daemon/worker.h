@@ -36,7 +36,12 @@ struct worker_inputs {
 
 /* Starts the thread. NULL with errno set. */
 struct worker *worker_new(const struct worker_inputs *inputs) MUST_CHECK;
-/* Stops the thread, whatever it is doing, and waits for it. Accepts NULL, returns NULL. */
+/* Stops the thread, whatever it is doing, and waits for it: nothing is posted to `main` any more.
+ */
+void worker_stop(struct worker *worker);
+/* Stops and frees it. What it posted to `main` must be delivered before. Accepts NULL, returns
+ * NULL.
+ */
 struct worker *worker_free(struct worker *worker);
 
 /* Takes a reference for the worker. -ENOMEM: it goes on with the old one. */

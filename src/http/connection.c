@@ -194,12 +194,11 @@ void connection_suspend(struct connection *connection)
 	MHD_suspend_connection(connection->mhd);
 }
 
-void connection_resume(struct connection *connection)
+void connection_wake(struct connection *connection)
 {
-	if (!connection->suspended)
-		return;
+	if (connection->suspended)
+		MHD_resume_connection(connection->mhd);
 	connection->suspended = false;
-	MHD_resume_connection(connection->mhd);
 	/* libmicrohttpd drops its own wake-up in external mode. */
 	connection->server->mhd_ready = true;
 	loop_again(connection->server->loop);
@@ -209,9 +208,7 @@ void connection_break(struct connection *connection)
 {
 	/* Reads now give the end of file and writes EPIPE: both make libmicrohttpd close. */
 	(void)shutdown(connection->fd, SHUT_RDWR);
-	connection_resume(connection);
-	connection->server->mhd_ready = true;
-	loop_again(connection->server->loop);
+	connection_wake(connection);
 }
 
 void connection_close_idle(struct connection *connection)

@@ -63,9 +63,10 @@ void connection_open(struct server *server, const struct listener *listener, int
 void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);
 void connection_enter(struct connection *connection, enum connection_phase phase);
-/* Suspending stops libmicrohttpd from calling for a reply or more of it. */
+/* Stops libmicrohttpd from calling for a reply or more of it. */
 void connection_suspend(struct connection *connection);
-void connection_resume(struct connection *connection);
+/* There is something for it to fetch: it calls in this turn, suspended before or not. */
+void connection_wake(struct connection *connection);
 /* Makes libmicrohttpd notice, whatever it is doing, that the connection is over. */
 void connection_break(struct connection *connection);
 /* Closes it if it is between requests. */

@@ -12,18 +12,22 @@
 /* Beside timeouts.body, a body has a second for each of these. */
 #define BODY_BYTES_PER_SEC 65536
 
+/* Suspending and resuming cost a change of libmicrohttpd's epoll each and a read in vain, together
+ * more than these looks: it pays only when an answer takes longer than a turn or two. */
+#define LOOKS_BEFORE_SUSPENSION 4
+
 /* From 1.0 on libmicrohttpd hides nothing of a head, so that the bytes need not be accounted. */
 #define MHD_HIDES_HEAD_BYTES (MHD_VERSION < 0x01000000)
 
 static struct exchange *exchange_new(struct connection *connection, const char *method)
 {
-	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	struct exchange *exchange = connection->target ? calloc(1, sizeof(*exchange)) : NULL;
 
 	if (!exchange)
 		return NULL;
 	exchange->connection = connection;
 	exchange->method = method;
-	exchange->target = connection->target ? connection->target : "";
+	exchange->target = connection->target;
 	exchange->arrival_ns = clock_monotonic_ns();
 	exchange->faces = connection->faces;
 	exchange->refusal = N_PROBLEMS;
@@ -52,7 +56,7 @@ void *exchange_uri_seen(void *context UNUSED, const char *uri, struct MHD_Connec
 	struct connection *connection = connection_of(mhd);
 
 	/* Kept by the connection, not by an exchange: libmicrohttpd may still refuse the request by
-	 * itself, and then nobody would be told to free it. NULL for no memory fails the guard. */
+	 * itself, and then nobody would be told to free it. NULL is no memory for the exchange. */
 	if (connection) {
 		free(connection->target);
 		connection->target = str_dup(str_of(uri));
@@ -89,6 +93,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 
 	guard_begin(&guard, &line);
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
+	exchange->http_1_0 = guard.http_1_0;
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
 	exchange->content_length = guard.content_length;
 	switch (guard_end(&guard, bytes)) {
@@ -130,12 +135,16 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	struct exchange *exchange = exchange_new(connection, method);
 	enum problem refusal;
 
-	if (!exchange)
+	if (!exchange) {
+		connection_refuse(connection, PROBLEM_OVERLOADED);
 		return MHD_NO;
+	}
 	*request_context = exchange;
 	refusal = judge_head(exchange, url, version);
 	connection_enter(connection, CONNECTION_BODY);
 	connection->server->ops->begin(exchange, refusal);
+	if (exchange->aborted)
+		return MHD_NO;
 	if (!exchange->sent)
 		return MHD_YES;
 	/* The body, if there is one, stays unread: nothing may follow it on this connection. */
@@ -181,7 +190,9 @@ static enum MHD_Result complete(struct exchange *exchange)
 		return MHD_NO;
 	if (exchange->sent)
 		return queue_reply(exchange);
-	connection_suspend(connection);
+	/* libmicrohttpd asks again in its next run. */
+	if (++exchange->looks > LOOKS_BEFORE_SUSPENSION)
+		connection_suspend(connection);
 	return MHD_YES;
 }
 

@@ -24,6 +24,7 @@ struct MHD_Response;
 struct exchange {
 	const char *method;      /* libmicrohttpd's, as received */
 	const char *target;      /* as received, query included */
+	bool http_1_0;           /* the client understands no chunks */
 	bool has_body;           /* the head announced one */
 	uint64_t content_length; /* bytes, 0 when chunked */
 	uint64_t arrival_ns;     /* of the complete head, on loop_now_ns()'s scale */
@@ -37,6 +38,7 @@ struct exchange {
 	unsigned status;
 	enum problem refusal; /* how it was refused out of turn, N_PROBLEMS when not */
 	struct buf queue;     /* of a stream */
+	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
 	bool request_complete, replied, sent, queued;
 	bool streaming, finished, whole, wants_drain, aborted, close_after;
 };

@@ -61,7 +61,15 @@ static int unix_address(const char *path, struct sockaddr_un *ret_address)
 	return 0;
 }
 
-/* A file left by a process that is gone refuses connections; one that answers is in use. */
+static bool is_socket(const char *path)
+{
+	struct stat file;
+
+	return lstat(path, &file) == 0 && S_ISSOCK(file.st_mode);
+}
+
+/* A socket left by a process that is gone refuses connections; one that answers is in use. So does
+ * any other file refuse them, but that is somebody's, and bind() will say so. */
 static int remove_stale(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -69,7 +77,8 @@ static int remove_stale(const struct sockaddr_un *address)
 
 	if (r == 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		r = -EADDRINUSE;
-	else if (r == 0 && errno == ECONNREFUSED && unlink(address->sun_path) < 0)
+	else if (r == 0 && errno == ECONNREFUSED && is_socket(address->sun_path) &&
+		 unlink(address->sun_path) < 0)
 		r = -errno;
 	if (fd >= 0)
 		close(fd);

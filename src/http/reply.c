@@ -48,7 +48,7 @@ static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, si
 int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t length)
 {
 	/* A chunked body is fetched into the connection's own pool: the block is not used. */
-	size_t block = length < 0 ? 1 : BLOCK_BYTES;
+	size_t block = length < 0 && !exchange->http_1_0 ? 1 : BLOCK_BYTES;
 
 	assert(!exchange->replied);
 	exchange->replied = true;
@@ -77,7 +77,7 @@ void exchange_send(struct exchange *exchange)
 	assert(exchange->replied && !exchange->sent);
 	exchange->sent = true;
 	/* Suspended or not: exchange_handle() is called (again) and queues it. */
-	connection_resume(exchange->connection);
+	connection_wake(exchange->connection);
 }
 
 int exchange_write(struct exchange *exchange, struct str bytes)
@@ -88,7 +88,7 @@ int exchange_write(struct exchange *exchange, struct str bytes)
 		return r;
 	if (exchange->queue.len >= EXCHANGE_HIGH_WATER_BYTES)
 		exchange->wants_drain = true;
-	connection_resume(exchange->connection);
+	connection_wake(exchange->connection);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ void exchange_finish(struct exchange *exchange, bool whole)
 {
 	exchange->finished = true;
 	exchange->whole = whole;
-	connection_resume(exchange->connection);
+	connection_wake(exchange->connection);
 }
 
 void exchange_abort(struct exchange *exchange)

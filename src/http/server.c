@@ -12,7 +12,8 @@
 
 /* Room in a connection's pool beside the request's head: the reply's head and read-ahead. */
 #define POOL_BESIDE_HEAD_BYTES 4096
-#define RUNS_PER_TURN          4
+/* What it sends in one run it only reports as sent in the next. */
+#define RUNS_PER_TURN 2
 
 static void PRINTF_LIKE(2, 0) mhd_log(void *context UNUSED, const char *format, va_list ap)
 {
@@ -35,8 +36,7 @@ static void mhd_readable(struct watch *watch, uint32_t events UNUSED)
 	container_of(watch, struct server, mhd_watch)->mhd_ready = true;
 }
 
-/* Runs libmicrohttpd until it has nothing to do but wait: what it sends in one run it only reports
- * as sent in the next. Returns for how long it may wait. */
+/* Returns for how long libmicrohttpd may wait. */
 static uint64_t run_mhd(struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG msec = 0;
@@ -150,7 +150,7 @@ struct server *server_free(struct server *server)
 	loop_unwatch(server->loop, &server->mhd_watch);
 	/* It must not be stopped with suspended connections. */
 	list_for_each (node, next, &server->connections)
-		connection_resume(list_entry(node, struct connection, node));
+		connection_wake(list_entry(node, struct connection, node));
 	if (server->mhd)
 		MHD_stop_daemon(server->mhd);
 	free(server);

@@ -195,7 +195,8 @@ class FakeBackend:
                  tls=None):
         self.name, self.models, self.kind, self.port = name, list(models), kind, port
         self.default = {}
-        self.probe_behaviour = {}     # path -> behaviour for probes, e.g. {"status": 500}
+        # path -> behaviour for probes, e.g. {"status": 500}; a list has one for each of the next.
+        self.probe_behaviour = {}
         self.model_details = {}       # id -> extra members of its entry
         self.require_key = None       # "Bearer …" that every request must carry
         self.connections = 0
@@ -351,7 +352,10 @@ class FakeBackend:
 
     def behaviour_for(self, entry):
         if entry.path not in fake_answers.MODEL_PATHS:
-            return self.probe_behaviour.get(entry.path, {})
+            behaviour = self.probe_behaviour.get(entry.path, {})
+            if isinstance(behaviour, list):
+                return behaviour.pop(0) if behaviour else {}
+            return behaviour
         if self._script:
             return self._script.popleft()
         try:

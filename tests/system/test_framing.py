@@ -297,6 +297,20 @@ def test_http_1_0_streams():
        rest.endswith(b"data: [DONE]\n\n"), "HTTP/1.0 gets its stream without chunks", received)
 
 
+def test_http_1_0_streams_come_in_blocks():
+    daemon, a = rig()
+    a.behave({"fault": "huge_stream", "size": 1 << 18})
+    body = b'{"model":"llama3:70b","messages":[],"stream":true}'
+    pieces = []
+    with daemon.connect() as connection:
+        connection.send(post(JSON_LINE, b"Content-Length: %d" % len(body), body=body,
+                             line=b"POST /v1/chat/completions HTTP/1.0"))
+        while piece := connection.socket.recv(65536):
+            pieces.append(len(piece))
+    ok(sum(pieces) > 200000 and len(pieces) < 1000, "not byte by byte",
+       f"{sum(pieces)} bytes in {len(pieces)} pieces")
+
+
 def test_connection_close():
     daemon, _ = rig()
     with daemon.connect() as connection:

@@ -130,12 +130,10 @@ def test_one_failure_is_not_enough():
     a = FakeBackend("a", ["m"])
     with Rig([a], backends=[backend(a)], health=FAST) as (daemon, _):
         for bad in (1, 2):
-            a.probe_behaviour = {"/v1/models": {"status": 503}}
+            a.probe_behaviour = {"/v1/models": [{"status": 503}] * bad}
             seen = len(a.log("*"))
-            a.wait(lambda n=seen + bad: len(a.log("*")) >= n)
-            a.probe_behaviour = {}
-            seen = len(a.log("*"))
-            a.wait(lambda n=seen + 3: len(a.log("*")) >= n)
+            a.wait(lambda n=seen + bad + 4: len(a.log("*")) >= n)
+            eq(a.probe_behaviour, {"/v1/models": []}, f"{bad} failed")
         unhealthy = [l for l in daemon.stderr_lines if "unhealthy" in l]
         eq(unhealthy, [], "one failure, or two, change nothing")
 

@@ -137,6 +137,26 @@ def test_unix_socket_in_use():
             eq(first.get("/livez").status, 200, "is left to the first one")
 
 
+def test_unix_socket_spares_other_files():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        precious = pathlib.Path(folder) / "precious"
+        precious.write_text("kept")
+        path = pathlib.Path(folder) / "nexusd.conf"
+        path.write_text(config_text(listeners=[{"address": f"unix:{precious}"}], backends=DEMO))
+        status, _, err = run_program("-c", str(path))
+        ok(status not in (0, None) and f"{path}:1" in err, "a file where a socket should be",
+           status, err)
+        eq(precious.read_text(), "kept", "is not removed")
+        precious.unlink()
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(precious))
+        daemon = Daemon(text=path.read_text(), wait=False)
+        daemon.address = f"unix:{precious}"
+        with daemon:
+            daemon.wait_ready()
+            ok(True, "a socket nobody listens on is")
+
+
 def test_proxy_variables_are_ignored():
     a = FakeBackend("a", ["m"])
     proxy = f"http://127.0.0.1:{harness.free_port()}"
@@ -420,6 +440,26 @@ def test_second_signal_while_draining():
         eq(daemon.process.poll(), None, "SIGHUP in the drain does no harm")
         connection.close()
         eq(daemon.wait_exit(), 0, "the last client left: it is done")
+        ok("reloaded" not in daemon.stderr, "and nothing was reloaded", daemon.stderr)
+    a.stop()
+
+
+def test_asked_twice_to_stop():
+    a = FakeBackend("a", ["m"])
+    for _ in range(5):
+        a.behave(*[{"fault": "never"}] * 4)
+        with Daemon(backends=[backend(a)], workers=4) as daemon:
+            connections = [daemon.connect() for _ in range(4)]
+            for connection in connections:
+                connection.request("POST", "/v1/chat/completions", None,
+                                   json.dumps(harness.chat_body("m")).encode())
+            a.wait_requests(4)
+            daemon.kill(signal.SIGTERM)
+            daemon.kill(signal.SIGINT)
+            eq(daemon.wait_exit(), 0, "it leaves at once")
+            for connection in connections:
+                connection.close()
+        a.reset()
     a.stop()
 
 
