@@ -288,6 +288,11 @@ static void add_timing(struct exchange *exchange, uint64_t own_ns, uint64_t upst
 	(void)!exchange_add_header(exchange, "Server-Timing", text);
 }
 
+static bool is_failover(const struct relay *relay)
+{
+	return relay->n_attempts > 1 || relay->attempts.current != relay->attempts.asked;
+}
+
 void relay_describe(const struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
@@ -308,7 +313,7 @@ void relay_describe(const struct relay *relay)
 				   backend_type_is_local(relay->candidate->config->type) ? "local"
 											 : "cloud");
 	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason",
-				   relay->n_attempts > 1 ? "failover" : "capability-match");
+				   is_failover(relay) ? "failover" : "capability-match");
 	if (relay->committed && attempts->current != attempts->asked)
 		(void)!exchange_add_header(exchange, "X-Nexus-Fallback-Model",
 					   attempts->current->id);

@@ -58,9 +58,29 @@ static bool method_matches(const struct route *route, const char *method)
 	return strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0;
 }
 
+/* The absolute form (RFC 9112 section 3.2.2) means what its path means; whom it names is ignored,
+ * as Host is. */
+static struct str without_authority(struct str target)
+{
+	static const struct str schemes[] = {STR_INIT("http://"), STR_INIT("https://")};
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		struct str rest = {target.p + schemes[i].n, target.n - schemes[i].n};
+		const char *path;
+
+		if (target.n < schemes[i].n ||
+		    !str_eq_nocase((struct str){target.p, schemes[i].n}, schemes[i]))
+			continue;
+		path = memchr(rest.p, '/', rest.n);
+		return path ? (struct str){path, target.n - (size_t)(path - target.p)}
+			    : STR_LITERAL("/");
+	}
+	return target;
+}
+
 static void split_target(struct request *request)
 {
-	struct str rest = str_of(request->exchange->target);
+	struct str rest = without_authority(str_of(request->exchange->target));
 
 	request->path = str_split(&rest, '?');
 	request->query = rest.p ? rest : (struct str){0};

@@ -44,6 +44,13 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
+	if ((faces & FACE_API) && !config->allow_unauthenticated &&
+	    !listener_is_local(socket->fd)) {
+		log_error("inherited socket %d (%s) takes anybody's requests; set "
+			  "allow_unauthenticated = true if that is meant",
+			  socket->fd, socket->name ? socket->name : "without a name");
+		return -EINVAL;
+	}
 	r = listener_adopt(socket->fd, faces, &daemon->listeners[daemon->n_listeners]);
 	if (r < 0) {
 		log_error("inherited socket %d does not listen: %s", socket->fd, strerror(-r));

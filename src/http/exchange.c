@@ -145,11 +145,11 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	connection->server->ops->begin(exchange, refusal);
 	if (exchange->aborted)
 		return MHD_NO;
-	if (!exchange->sent)
+	/* A reply queued in this first call ends the connection: libmicrohttpd reads no further. */
+	if (!exchange->sent || (!exchange->has_body && refusal == N_PROBLEMS))
 		return MHD_YES;
 	/* The body, if there is one, stays unread: nothing may follow it on this connection. */
-	if (exchange->has_body || refusal != N_PROBLEMS)
-		exchange->close_after = true;
+	exchange->close_after = true;
 	exchange->request_complete = true;
 	connection_enter(connection, CONNECTION_BUSY);
 	return queue_reply(exchange);
@@ -183,7 +183,7 @@ static enum MHD_Result complete(struct exchange *exchange)
 		connection_enter(connection, CONNECTION_BUSY);
 		if (connection->peer_gone)
 			exchange_client_left(exchange);
-		else
+		else if (!exchange->sent)
 			connection->server->ops->request(exchange);
 	}
 	if (exchange->aborted)
@@ -209,6 +209,16 @@ enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd
 	return complete(exchange);
 }
 
+/* libmicrohttpd answers malformed chunks by itself, in the middle of a body. */
+static bool was_refused_by_library(const struct exchange *exchange,
+				   enum MHD_RequestTerminationCode code)
+{
+	return !exchange->request_complete && exchange->refusal == N_PROBLEMS &&
+	       !exchange->connection->peer_gone &&
+	       (code == MHD_REQUEST_TERMINATED_COMPLETED_OK ||
+		code == MHD_REQUEST_TERMINATED_WITH_ERROR);
+}
+
 void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void **request_context,
 			enum MHD_RequestTerminationCode code)
 {
@@ -220,8 +230,10 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 		return;
 	*request_context = NULL;
 	connection = exchange->connection;
+	if (was_refused_by_library(exchange, code))
+		exchange->refusal = PROBLEM_BAD_FRAMING;
 	server->ops->end(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK &&
-					   !exchange->aborted &&
+					   exchange->queued && !exchange->aborted &&
 					   (!exchange->streaming || exchange->whole));
 	exchange_free(exchange);
 	connection_enter(connection, CONNECTION_IDLE);

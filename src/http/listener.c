@@ -247,6 +247,21 @@ bool listener_has_address(int fd, const char *address)
 	return same;
 }
 
+bool listener_is_local(int fd)
+{
+	struct sockaddr_storage bound = {0};
+	socklen_t bytes = sizeof(bound);
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &bytes) < 0)
+		return false;
+	if (bound.ss_family == AF_INET) /* 127.0.0.0/8 */
+		return ntohl(((struct sockaddr_in *)&bound)->sin_addr.s_addr) >> 24 ==
+		       IN_LOOPBACKNET;
+	if (bound.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&bound)->sin6_addr);
+	return bound.ss_family == AF_UNIX;
+}
+
 struct listener *listener_free(struct listener *listener)
 {
 	if (!listener)

@@ -28,5 +28,7 @@ int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 int listener_adopt(int fd, unsigned faces, struct listener **ret_listener) MUST_CHECK;
 /* Does an inherited socket have this configured address? */
 bool listener_has_address(int fd, const char *address);
+/* Can only this machine reach it: loopback, or a unix socket? */
+bool listener_is_local(int fd);
 /* Closes it and removes the file of a unix socket. Accepts NULL, returns NULL. */
 struct listener *listener_free(struct listener *listener);

@@ -304,6 +304,7 @@ def test_fallback_models():
                f"{asked}: the fallback answers, streamed {streamed}")
             eq((answer.header("x-nexus-fallback-model"), answer.header("x-nexus-backend")),
                ("small", "b"), f"{asked}: says so")
+            eq(answer.header("x-nexus-route-reason"), "failover", f"{asked}: and why")
             eq(b.log()[-1].model, "small", f"{asked}: is asked for by its name")
             added.check_request("small", "b", 200)
             added.check("nexus_fallbacks_total", 1, from_model="big", to_model="small")

@@ -225,6 +225,29 @@ def test_legal_requests_pass():
     eq([e.body for e in a.log()], [BODY] * len(LEGAL), "each body reached the backend once")
 
 
+def test_malformed_chunks_are_counted():
+    daemon, a = rig()
+    data = post(JSON_LINE, CHUNKED, body=b"xyz\r\n")
+    with Counting(daemon) as added:
+        with daemon.connect() as connection:
+            connection.send(data)
+            eq(connection.read_response().status, 400, "no chunk size")
+    added.check_request("_unknown", "none", 400, "bad_request")
+    eq(a.log(), [], "the backend saw nothing")
+
+
+def test_absolute_form():
+    daemon, a = rig()
+    line = b"POST http://elsewhere.example/v1/chat/completions?x HTTP/1.1"
+    with Counting(daemon) as added:
+        with daemon.connect() as connection:
+            connection.send(post(JSON_LINE, LENGTH, body=BODY, line=line))
+            eq(connection.read_response().status, 200, "an absolute target means its path")
+    added.check("gateway_requests_total", 1, path="/v1/chat/completions", status="200")
+    eq(a.log()[-1].path, "/v1/chat/completions", "and goes where the configuration says")
+    eq(daemon.get("http://x").status, 404, "no path is the root's")
+
+
 def test_chunk_extensions():
     daemon, a = rig()
     data = post(JSON_LINE, CHUNKED, body=b"%x;a=b\r\n%s\r\n0;last\r\n\r\n" % (len(BODY), BODY))
@@ -309,6 +332,19 @@ def test_http_1_0_streams_come_in_blocks():
             pieces.append(len(piece))
     ok(sum(pieces) > 200000 and len(pieces) < 1000, "not byte by byte",
        f"{sum(pieces)} bytes in {len(pieces)} pieces")
+
+
+def test_refusals_without_a_body_keep_the_connection():
+    daemon, _ = rig()
+    with daemon.connect() as connection:
+        for method, target, status in (("GET", "/nowhere", 404), ("DELETE", "/v1/models", 405),
+                                       ("GET", "/v1/models/nothing", 404), ("HEAD", "/x", 404)):
+            connection.request(method, target)
+            answer = connection.read_response(head_only=method == "HEAD")
+            eq((answer and answer.status, answer and answer.header("connection")), (status, None),
+               f"{method} {target} leaves it open", answer)
+        connection.request("GET", "/livez")
+        eq(connection.read_response().status, 200, "it serves on")
 
 
 def test_connection_close():

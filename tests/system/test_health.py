@@ -237,5 +237,14 @@ def test_slow_probe_times_out():
     slow.stop()
 
 
+def test_backend_that_wants_the_clients_key():
+    fake = FakeBackend("a", ["m"])
+    fake.require_key = "Bearer client"
+    row = backend(fake, forward_authorization=True)
+    with Rig([fake], backends=[row], health=FAST, healthy=1) as (daemon, _):
+        eq(daemon.chat("m", headers={"Authorization": "Bearer client"}).status, 200,
+           "alive though it refuses the check; the client's key opens it")
+
+
 if __name__ == "__main__":
     tap.run(globals())

@@ -533,10 +533,10 @@ def start_with_sockets(sockets, names=None, **options):
                   pass_fds=[s.fileno() for s in sockets], **options)
 
 
-def listening_socket():
+def listening_socket(host="127.0.0.1"):
     """(the socket, its port), with a high descriptor."""
     low = socket.socket()
-    low.bind(("127.0.0.1", 0))
+    low.bind((host, 0))
     low.listen(64)
     high = socket.socket(fileno=fcntl.fcntl(low.fileno(), fcntl.F_DUPFD, 50))
     low.close()
@@ -568,6 +568,20 @@ def test_socket_activation():
     ok(status not in (0, None), "a socket that nobody wants stops the start", status, daemon.stderr)
     daemon.stop(expect=status)
     daemon.directory.cleanup()
+    sock.close()
+
+
+def test_inherited_sockets_that_others_can_reach():
+    sock, _ = listening_socket("0.0.0.0")
+    daemon = start_with_sockets([sock], ["api"], backends=DEMO, wait=False)
+    status = daemon.wait_exit()
+    ok(status not in (0, None), "the start fails", status)
+    ok("allow_unauthenticated" in daemon.stderr, "and says what to do", daemon.stderr)
+    daemon.stop(expect=status)
+    daemon.directory.cleanup()
+    with start_with_sockets([sock], ["api"], backends=DEMO, healthy=1,
+                            allow_unauthenticated=True) as daemon:
+        eq(daemon.chat("demo").status, 200, "unless it is meant")
     sock.close()
 
 
