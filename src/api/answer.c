@@ -7,6 +7,13 @@
 #include "api/relay_state.h"
 #include "base/jsonscan.h"
 
+/* What does not fit is left out: a reply without it is better than none. */
+static bool has_room(const struct relay *relay, const struct header *header)
+{
+	return relay->headers.len + header->name.n + header->value.n + 2 <=
+	       ANSWER_HEADERS_MAX_BYTES;
+}
+
 int answer_keep_headers(struct relay *relay, const struct transfer_head *head)
 {
 	int r = 0;
@@ -15,7 +22,7 @@ int answer_keep_headers(struct relay *relay, const struct transfer_head *head)
 	for (size_t i = 0; i < head->n_headers && r == 0; i++) {
 		const struct header *header = &head->headers[i];
 
-		if (!forward_allows_answer(header->name))
+		if (!forward_allows_answer(header->name) || !has_room(relay, header))
 			continue;
 		r = buf_append_str(&relay->headers, header->name);
 		if (r == 0)

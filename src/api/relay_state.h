@@ -11,6 +11,8 @@
 
 /* A plain answer up to this size is judged whole before a byte of it is relayed. */
 #define PLAIN_MAX_BYTES (64u * 1024)
+/* Of an answer's headers so much is passed on: the reply's head must fit beside the request's. */
+#define ANSWER_HEADERS_MAX_BYTES 2048
 /* A frame larger than this is relayed without being understood. */
 #define FRAME_MAX_BYTES (256u * 1024)
 

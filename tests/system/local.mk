@@ -3,7 +3,9 @@
 system_tests = tests/system/run
 if HAVE_PYTHON3
 TESTS += $(system_tests)
-check_PROGRAMS += tests/system/gated_nexusd
+check_PROGRAMS += tests/system/gated_nexusd tests/system/starved_nexusd
+tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
 	tests/system/fake_answers.py \
@@ -26,6 +28,7 @@ EXTRA_DIST += \
 	tests/system/test_relay.py \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \
+	tests/system/test_starved.py \
 	tests/system/test_stream.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \

@@ -356,6 +356,19 @@ def test_hostile_upstream_headers():
         a.reset()
 
 
+def test_more_headers_than_there_is_room_for():
+    daemon, a, *_ = rig()
+    for size in (200, 1000, 1400):
+        for stream in (False, True):
+            a.behave({"headers": {f"x-ratelimit-{n}": "v" * size for n in range(11)},
+                      "stream": stream})
+            with Counting(daemon) as added:
+                answer = daemon.chat(MODEL, stream=stream)
+            ok(answer and answer.header("content-type") and len(answer.raw_head) < 4096,
+               f"11 headers of {size} bytes, stream {stream}", answer)
+            added.check("nexus_requests_total", 1, status="200")
+
+
 def test_large_answers_that_break():
     """Beyond what is judged before the relay nothing can be mended: the client must see the cut."""
     daemon, a, *_ = rig()

@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each allocation on the way of a request fails in turn (starved_nexusd.c): the client gets an
+error or a close, nexusd lives on, and the books are right."""
+import json
+import mmap
+import pathlib
+import struct
+import tempfile
+
+import harness
+import tap
+from fake_backend import FakeBackend
+from harness import Daemon, backend, chat_body
+from http_client import Incomplete, encode_request
+from tap import Skip, eq, ok
+
+MODEL = "m"
+CALLS_MAX = 200
+
+
+class Famine:
+    """The page that starved_nexusd shares: which allocation fails, and how many there were."""
+
+    def __init__(self, folder):
+        self.path = pathlib.Path(folder) / "starve"
+        self.path.write_bytes(bytes(mmap.PAGESIZE))
+        with self.path.open("r+b") as file:
+            self._page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+
+    def begin(self, fail_at):
+        struct.pack_into("=QQ", self._page, 0, fail_at, 0)
+
+    def end(self):
+        """Tells whether the chosen allocation was reached."""
+        fail_at, n_calls = struct.unpack_from("=QQ", self._page)
+        struct.pack_into("=Q", self._page, 0, 0)
+        return n_calls >= fail_at
+
+
+def chat(stream=False, model=MODEL, chunked=False, **fields):
+    body = json.dumps(chat_body(model, stream=stream, **fields)).encode()
+    if not chunked:
+        return encode_request("POST", "/v1/chat/completions", None, body)
+    head = encode_request("POST", "/v1/chat/completions", {"Transfer-Encoding": "chunked"})
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:40], body[40:], b""))
+
+
+# name: (the request, what backend a does, what backend b does)
+REQUESTS = {
+    "GET /livez": (encode_request("GET", "/livez"), None, None),
+    "GET /health": (encode_request("GET", "/health?verbose"), None, None),
+    "GET /v1/models": (encode_request("GET", "/v1/models"), None, None),
+    "GET /v1/stats": (encode_request("GET", "/v1/stats"), None, None),
+    "GET /metrics": (encode_request("GET", "/metrics"), None, None),
+    "an unknown path": (encode_request("POST", "/nowhere", None, b"{}"), None, None),
+    "no JSON": (encode_request("POST", "/v1/chat/completions", None, b"{"), None, None),
+    "an unknown model": (chat(model="unknown"), None, None),
+    "a plain answer": (chat(), {}, {}),
+    "a chunked request for an alias": (chat(model="alias", chunked=True), {}, {}),
+    "a large answer": (chat(), {"fault": "huge", "size": 300000}, {}),
+    "a stream": (chat(stream=True, model="alias"), {}, {}),
+    "a stream in bytes": (chat(stream=True), {"split": True, "multiline": True}, {}),
+    "a stream that is cut": (chat(stream=True), {"after": 2}, {}),
+    "a second attempt": (chat(stream=True), {"status": 500}, {}),
+    "a fallback model": (chat(model="weak"), {"status": 500}, {}),
+    "nobody answers": (chat(), {"fault": "close"}, {"fault": "close"}),
+}
+
+
+def ask(daemon, data):
+    """The status, or None when the connection just ended."""
+    with daemon.connect() as connection:
+        try:
+            connection.send(data)
+            answer = connection.read_head()
+        except (ConnectionError, Incomplete):
+            return None
+        try:
+            if answer:
+                connection.read_body()
+        except (ConnectionError, Incomplete):
+            pass
+        return answer and answer.status
+
+
+def starve(daemon, famine, fakes, name):
+    data, *behaviours = REQUESTS[name]
+    seen = []
+    for fail_at in range(CALLS_MAX):  # the first round fails nothing: caches fill
+        for fake, behaviour in zip(fakes, behaviours):
+            fake.reset()
+            fake.default = behaviour or {}
+        famine.begin(fail_at)
+        seen.append(ask(daemon, data))
+        if not famine.end():
+            break
+        if daemon.process.poll() is not None:
+            break
+    ok(daemon.process.poll() is None, f"{name}: nexusd outlives {len(seen) - 2} failures",
+       daemon.stderr)
+    ok(all(status is None or status == seen[0] or status >= 500 for status in seen),
+       f"{name}: an error, a close or the answer", seen)
+
+
+def test_every_allocation_fails_once():
+    program = pathlib.Path(harness.find_program()).parent / "tests/system/starved_nexusd"
+    if not program.is_file():
+        raise Skip("tests/system/starved_nexusd is not built")
+    a, b = FakeBackend("a", [MODEL, "weak"]), FakeBackend("b", [MODEL])
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        famine = Famine(folder)
+        with Daemon(program=str(program), env={"NEXUSD_TEST_STARVE": str(famine.path)},
+                    workers=1, backends=[backend(a), backend(b)], health={"interval": 3600},
+                    routing={"strategy": "priority_only",
+                             "aliases": [{"name": "alias", "model": MODEL}],
+                             "fallbacks": [{"model": "weak", "to": [MODEL]}]}) as daemon:
+            for name in REQUESTS:
+                starve(daemon, famine, (a, b), name)
+            after = daemon.settled()
+            failed = sum(n for labels, n in after.select("nexus_requests_total")
+                         if not labels["status"].startswith("2"))
+            eq(after.sum("nexus_errors_total"), failed, "each failure is an error, once")
+            eq(after.sum("nexus_errors_total", error_type="client_disconnect"), 0,
+               "none is blamed on the client")
+            eq(after.sum("nexus_request_duration_seconds_count"),
+               after.sum("nexus_requests_total"), "each request has a duration")
+            eq(after.sum("nexus_active_streams"), 0, "no stream is left")
+            ok(harness.wait_until(lambda: daemon.metrics().sum("nexus_client_connections") == 1),
+               "no connection is left")
+    a.stop()
+    b.stop()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
