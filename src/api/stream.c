@@ -159,7 +159,7 @@ void stream_data(struct relay *relay, struct str data)
  * ends the stream well: after half a frame the error event could not be read. */
 static void take_rest(struct relay *relay)
 {
-	struct str rest = sse_rest(&relay->sse), data = rest;
+	struct str rest = sse_rest(&relay->sse), data;
 
 	if (!rest.n || !relay->committed)
 		return;
