@@ -71,26 +71,29 @@ void api_table_drop(struct table_use *use)
 		table_use_free(use);
 }
 
+/* Nothing is taken for JSON, too. */
+static bool is_json(struct str content_type)
+{
+	struct str media = str_trim(str_split(&content_type, ';'));
+
+	return media.n == 0 || str_eq_nocase(media, STR_LITERAL("application/json")) ||
+	       (media.n > 5 &&
+		str_eq_nocase((struct str){media.p + media.n - 5, 5}, STR_LITERAL("+json")));
+}
+
 /* What the head of a request for a model must say before its body is read. */
-static bool refuse_model_head(struct request *request)
+static void judge_model_head(struct request *request)
 {
 	struct str type = exchange_header(request->exchange, "Content-Type");
 	struct str coding = exchange_header(request->exchange, "Content-Encoding");
-	struct str media = str_trim(str_split(&type, ';'));
 
-	if (coding.n && !str_eq_nocase(coding, STR_LITERAL("identity"))) {
+	if (coding.n && !str_eq_nocase(coding, STR_LITERAL("identity")))
 		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
 				"A compressed request body is not taken; send it without "
 				"Content-Encoding.",
 				NULL, NULL);
-		return true;
-	}
-	if (media.n == 0 || str_eq_nocase(media, STR_LITERAL("application/json")) ||
-	    (media.n > 5 &&
-	     str_eq_nocase((struct str){media.p + media.n - 5, 5}, STR_LITERAL("+json"))))
-		return false;
-	request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
-	return true;
+	else if (!is_json(type))
+		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
 }
 
 static void begin(struct exchange *exchange, enum problem refusal)
@@ -110,7 +113,7 @@ static void begin(struct exchange *exchange, enum problem refusal)
 	else if (problem != N_PROBLEMS)
 		request_problem(request, problem, NULL, NULL, NULL);
 	else if (request->route->flags & ROUTE_MODEL)
-		refuse_model_head(request);
+		judge_model_head(request);
 }
 
 static void handle(struct exchange *exchange)

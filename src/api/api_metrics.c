@@ -11,12 +11,29 @@
 /* Far above what the series budget allows. */
 #define RENDERING_MAX_BYTES (256u << 20)
 
+/* They may be large and their readers slow: so many at a time, for each worker. */
+#define RENDERINGS_MAX 4
+
+static bool begin_rendering(struct request *request)
+{
+	if (request->api->n_renderings == RENDERINGS_MAX) {
+		request_problem(request, PROBLEM_OVERLOADED,
+				"Too many clients are still reading the metrics.", NULL, NULL);
+		return false;
+	}
+	request->api->n_renderings++;
+	request->is_rendering = true;
+	return true;
+}
+
 void api_metrics(struct request *request)
 {
 	enum exposition format = negotiate_exposition(exchange_header(request->exchange, "Accept"));
 	struct buf body;
 	int r;
 
+	if (!begin_rendering(request))
+		return;
 	buf_init(&body, RENDERING_MAX_BYTES);
 	r = openmetrics_render(request->api->in.registry, format, &body);
 	request_uncached_document(request, openmetrics_content_type(format), &body, r);
@@ -33,6 +50,8 @@ void api_stats(struct request *request)
 	struct buf body;
 	int r;
 
+	if (!begin_rendering(request))
+		return;
 	buf_init(&body, RENDERING_MAX_BYTES);
 	r = stats_json_write(request->api->in.registry, &inputs, &body);
 	request_uncached_document(request, "application/json", &body, r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /v1/models and /v1/models/{id}. */
-#include <stdlib.h>
+#include <errno.h>
 
 #include "api/api_state.h"
 #include "api/request.h"
@@ -104,7 +104,7 @@ static int decode_path(struct str path, char *out, size_t size)
 			i += 2;
 		}
 		if (n + 1 >= size)
-			return -1;
+			return -EMSGSIZE;
 		out[n++] = c;
 	}
 	out[n] = '\0';

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct relay, for relay.c and what it is made of: answer.c, stream.c. */
+/* The inside of struct relay, for relay.c and what it is made of: attempt.c, answer.c,
+ * stream.c. */
 #pragma once
 
 #include "api/api_state.h"

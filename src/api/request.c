@@ -78,6 +78,7 @@ void request_end(struct request *request, bool delivered)
 	waiter_abandon(request->waiter);
 	record_end(request, delivered);
 	request->relay = relay_free(request->relay);
+	request->api->n_renderings -= request->is_rendering;
 	api_table_drop(request->use);
 	free(request);
 }

@@ -59,6 +59,7 @@ struct request {
 	size_t next_step;
 	struct waiter *waiter;
 	struct relay *relay;
+	bool is_rendering; /* counted in api->n_renderings */
 };
 
 /* Makes the request the exchange's user; NULL for no memory. */

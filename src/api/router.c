@@ -65,15 +65,17 @@ static struct str without_authority(struct str target)
 	static const struct str schemes[] = {STR_INIT("http://"), STR_INIT("https://")};
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-		struct str rest = {target.p + schemes[i].n, target.n - schemes[i].n};
-		const char *path;
+		struct str rest = {target.p, schemes[i].n};
 
-		if (target.n < schemes[i].n ||
-		    !str_eq_nocase((struct str){target.p, schemes[i].n}, schemes[i]))
+		if (target.n < rest.n || !str_eq_nocase(rest, schemes[i]))
 			continue;
-		path = memchr(rest.p, '/', rest.n);
-		return path ? (struct str){path, target.n - (size_t)(path - target.p)}
-			    : STR_LITERAL("/");
+		rest = (struct str){target.p + rest.n, target.n - rest.n};
+		/* A query may follow at once, and a slash in it begins no path. */
+		while (rest.n && rest.p[0] != '/' && rest.p[0] != '?') {
+			rest.p++;
+			rest.n--;
+		}
+		return rest;
 	}
 	return target;
 }

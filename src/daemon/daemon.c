@@ -14,7 +14,7 @@
 #include "daemon/service.h"
 #include "nexusd/messages.h"
 
-static int log_up(struct daemon *daemon)
+static int process_up(struct daemon *daemon)
 {
 	struct rlimit files;
 
@@ -279,7 +279,7 @@ static const struct stage {
 	int (*up)(struct daemon *daemon);
 	void (*down)(struct daemon *daemon);
 } stages[] = {
-	{"process", log_up, NULL},
+	{"process", process_up, NULL},
 	{"configuration", config_up, config_down},
 	{"metrics", metrics_up, metrics_down},
 	{"control", control_up, control_down},

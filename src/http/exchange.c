@@ -95,7 +95,6 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->http_1_0 = guard.http_1_0;
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
-	exchange->content_length = guard.content_length;
 	switch (guard_end(&guard, bytes)) {
 	case GUARD_BAD_FRAMING:
 		return PROBLEM_BAD_FRAMING;
@@ -258,9 +257,4 @@ struct str exchange_header(const struct exchange *exchange, const char *name)
 {
 	return str_of(
 		MHD_lookup_connection_value(exchange->connection->mhd, MHD_HEADER_KIND, name));
-}
-
-bool exchange_is_gone(const struct exchange *exchange)
-{
-	return exchange->connection->peer_gone;
 }

@@ -22,15 +22,14 @@ struct connection;
 struct MHD_Response;
 
 struct exchange {
-	const char *method;      /* libmicrohttpd's, as received */
-	const char *target;      /* as received, query included */
-	bool http_1_0;           /* the client understands no chunks */
-	bool has_body;           /* the head announced one */
-	uint64_t content_length; /* bytes, 0 when chunked */
-	uint64_t arrival_ns;     /* of the complete head, on loop_now_ns()'s scale */
-	unsigned faces;          /* of the listener */
-	struct buf body;         /* of the request */
-	void *user;              /* the upper layer's */
+	const char *method;  /* libmicrohttpd's, as received */
+	const char *target;  /* as received, query included */
+	bool http_1_0;       /* the client understands no chunks */
+	bool has_body;       /* the head announced one */
+	uint64_t arrival_ns; /* of the complete head, on loop_now_ns()'s scale */
+	unsigned faces;      /* of the listener */
+	struct buf body;     /* of the request */
+	void *user;          /* the upper layer's */
 
 	/* the server's own */
 	struct connection *connection;
@@ -47,8 +46,6 @@ struct exchange {
 void *exchange_context(const struct exchange *exchange);
 /* The value of a request header, borrowed until the end; {NULL, 0} when absent. */
 struct str exchange_header(const struct exchange *exchange, const char *name);
-/* The client has closed its side. */
-bool exchange_is_gone(const struct exchange *exchange);
 
 /*
  * A reply: one exchange_reply_*(), then its headers, then exchange_send(). Each may fail for want

@@ -217,7 +217,6 @@ int listener_adopt(int fd, unsigned faces, struct listener **ret_listener)
 	listener->fd = fd;
 	listener->faces = faces;
 	listener->is_tcp = domain != AF_UNIX;
-	listener->inherited = true;
 	listener->address = bound_address(fd);
 	if (!listener->address) {
 		free(listener);

@@ -15,7 +15,6 @@ struct listener {
 	int fd;
 	unsigned faces;
 	bool is_tcp;
-	bool inherited;    /* from the service manager, which owns its file */
 	char *address;     /* as configured, with the port the kernel chose */
 	char *unlink_path; /* of a unix socket we made, or NULL */
 };

@@ -56,7 +56,7 @@ static inline void watch_init(struct watch *w, void (*ready)(struct watch *watch
 	w->fd = -1;
 	w->ready = ready;
 }
-/* -errno of epoll_ctl(2). The fd must stay open until watch_remove(). */
+/* -errno of epoll_ctl(2). The fd must stay open until loop_unwatch(). */
 int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events) MUST_CHECK;
 int loop_watch_change(struct loop *loop, struct watch *watch, uint32_t events) MUST_CHECK;
 /* Forgets it, also events already fetched. Safe when not watched. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/multi_socket.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,7 +73,7 @@ static int grow(struct multi *multi, size_t fd)
 		n *= 2;
 	sockets = reallocarray(multi->sockets, n, sizeof(struct multi_socket *));
 	if (!sockets)
-		return -1;
+		return -ENOMEM;
 	for (size_t i = multi->n_sockets; i < n; i++)
 		sockets[i] = NULL;
 	multi->sockets = sockets;

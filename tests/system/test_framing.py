@@ -246,6 +246,8 @@ def test_absolute_form():
     added.check("gateway_requests_total", 1, path="/v1/chat/completions", status="200")
     eq(a.log()[-1].path, "/v1/chat/completions", "and goes where the configuration says")
     eq(daemon.get("http://x").status, 404, "no path is the root's")
+    eq(daemon.get("http://x?y=/livez").status, 404, "a slash in the query begins no path")
+    eq(daemon.get("HTTPS://x/livez?y").status, 200, "schemes are of any case")
 
 
 def test_chunk_extensions():

@@ -21,8 +21,11 @@ UNUSED static const char *path_of(const char *name)
 
 UNUSED static void write_file(const char *name, const char *text, size_t n, mode_t mode)
 {
-	int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd;
 
+	/* One that is there may be read-only. */
+	unlink(path_of(name));
+	fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, n) != (ssize_t)n || fchmod(fd, mode) < 0)
 		printf("Bail out! cannot write %s\n", name);
 	close(fd);
