@@ -79,6 +79,7 @@ BEGIN {
 	# what stands behind the equals sign; unlisted types are texts
 	kind["GROUPS"] = "groups"
 	kind["STRINGS"] = "texts"
+	kind["BOUNDS"] = "numbers"
 	kind["FLAGS"] = "words"
 	kind["BOOL"] = kind["TRISTATE"] = "boolean"
 	kind["COUNT"] = "number"

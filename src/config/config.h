@@ -86,6 +86,12 @@ struct fallback_config {
 	size_t n_to;
 };
 
+/* Upper bounds of buckets, in billionths of what was written; none: the built-in ones. */
+struct config_bounds {
+	uint64_t *nano;
+	size_t n;
+};
+
 struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
@@ -123,8 +129,13 @@ struct config {
 	struct {
 		bool enabled;
 		char *path;
-		bool raw_labels; /* metrics.label_values = "raw" */
+		bool raw_labels;  /* metrics.label_values = "raw" */
+		bool clean_names; /* metrics.naming = "clean" */
 		uint64_t max_series, max_series_per_family, birth_models;
+		struct {
+			struct config_bounds duration, gateway, tokens, first_token, per_token,
+				phase, overhead;
+		} buckets;
 	} metrics;
 
 	struct {

@@ -19,6 +19,8 @@ libnexusd_a_SOURCES += \
 	src/config/schema.def \
 	src/config/schema.h \
 	src/config/schema_field.h \
+	src/config/schema_assignment.h \
+	src/config/schema_lists.c \
 	src/config/schema_object.c \
 	src/config/schema_object.h \
 	src/config/schema_set.c \

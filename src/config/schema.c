@@ -88,7 +88,7 @@ bool schema_is_group(enum schema_scope scope, struct str path)
 bool schema_is_scalar(const struct option *option)
 {
 	return option->type != OPTION_GROUPS && option->type != OPTION_STRINGS &&
-	       option->type != OPTION_FLAGS;
+	       option->type != OPTION_BOUNDS && option->type != OPTION_FLAGS;
 }
 
 const char *schema_name(const struct option *option, char name[static OPTION_NAME_MAX])

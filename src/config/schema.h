@@ -21,24 +21,25 @@
 	X(FALLBACK, struct fallback_config, "routing.fallbacks")
 
 /* X(id, type of the field, what to write, for messages) */
-#define OPTION_TYPES(X)                                                              \
-	X(STRING, char *, "write a text in double quotes")                           \
-	X(NAME, char *, "write letters, digits and . _ - in double quotes")          \
-	X(PATH, char *, "write an absolute path in double quotes")                   \
-	X(ROUTE, char *, "write a path such as \"/metrics\"")                        \
-	X(URL, char *, "write one such as \"http://127.0.0.1:8000\"")                \
-	X(ADDRESS, char *, "write one such as \"127.0.0.1:8000\"")                   \
-	X(WORD, char *, "write one of: ")                                            \
-	X(CHOICE, unsigned, "write one of: ")                                        \
-	X(EITHER, bool, "write one of: ")                                            \
-	X(FLAGS, unsigned, "write a list of some of: ")                              \
-	X(STRINGS, char **, "write a list such as [ \"one\", \"two\" ]")             \
-	X(SIZE, uint64_t, "write bytes, or a number with K, M or G such as \"10M\"") \
-	X(DURATION, uint64_t, "write seconds such as 30 or 0.25")                    \
-	X(COUNT, uint64_t, "write a whole number")                                   \
-	X(OCTAL, unsigned, "write octal digits in double quotes such as \"0660\"")   \
-	X(BOOL, bool, "write true or false")                                         \
-	X(TRISTATE, enum tristate, "write true or false")                            \
+#define OPTION_TYPES(X)                                                                    \
+	X(STRING, char *, "write a text in double quotes")                                 \
+	X(NAME, char *, "write letters, digits and . _ - in double quotes")                \
+	X(PATH, char *, "write an absolute path in double quotes")                         \
+	X(ROUTE, char *, "write a path such as \"/metrics\"")                              \
+	X(URL, char *, "write one such as \"http://127.0.0.1:8000\"")                      \
+	X(ADDRESS, char *, "write one such as \"127.0.0.1:8000\"")                         \
+	X(WORD, char *, "write one of: ")                                                  \
+	X(CHOICE, unsigned, "write one of: ")                                              \
+	X(EITHER, bool, "write one of: ")                                                  \
+	X(FLAGS, unsigned, "write a list of some of: ")                                    \
+	X(STRINGS, char **, "write a list such as [ \"one\", \"two\" ]")                   \
+	X(BOUNDS, struct config_bounds, "write ascending numbers such as ( 0.1, 0.5, 1 )") \
+	X(SIZE, uint64_t, "write bytes, or a number with K, M or G such as \"10M\"")       \
+	X(DURATION, uint64_t, "write seconds such as 30 or 0.25")                          \
+	X(COUNT, uint64_t, "write a whole number")                                         \
+	X(OCTAL, unsigned, "write octal digits in double quotes such as \"0660\"")         \
+	X(BOOL, bool, "write true or false")                                               \
+	X(TRISTATE, enum tristate, "write true or false")                                  \
 	X(GROUPS, void *, "write a list of groups such as ( { name = \"one\"; } )")
 
 enum schema_scope {

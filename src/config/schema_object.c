@@ -18,6 +18,7 @@ COUNT_FOLLOWS(struct config, listeners, n_listeners);
 COUNT_FOLLOWS(struct config, backends, n_backends);
 COUNT_FOLLOWS(struct config, routing.aliases, routing.n_aliases);
 COUNT_FOLLOWS(struct config, routing.fallbacks, routing.n_fallbacks);
+COUNT_FOLLOWS(struct config_bounds, nano, n);
 COUNT_FOLLOWS(struct backend_config, models, n_models);
 COUNT_FOLLOWS(struct fallback_config, to, n_to);
 #define BEGINS_WITH_ORIGIN(type) static_assert(offsetof(type, origin) == 0, "the origin is first")
@@ -87,6 +88,12 @@ static bool is_equal_texts(const void *one, const void *other)
 	return true;
 }
 
+static bool is_equal_bounds(const struct config_bounds *one, const struct config_bounds *other)
+{
+	return one->n == other->n &&
+	       (one->n == 0 || memcmp(one->nano, other->nano, one->n * sizeof(*one->nano)) == 0);
+}
+
 static bool is_equal_object(enum schema_scope scope, const void *one, const void *other)
 {
 	for (size_t i = 0; i < SCHEMA_COUNT; i++) {
@@ -120,6 +127,8 @@ bool schema_object_is_equal(const struct option *option, const void *one, const 
 		return is_equal_groups(option, a, b);
 	if (option->type == OPTION_STRINGS)
 		return is_equal_texts(a, b);
+	if (option->type == OPTION_BOUNDS)
+		return is_equal_bounds(a, b);
 	if (field_is_text(option))
 		return is_equal_text(field_pointer(a), field_pointer(b));
 	return memcmp(a, b, option->size) == 0;
@@ -147,7 +156,7 @@ void schema_object_done(enum schema_scope scope, void *object)
 			free_groups(option, field);
 		else if (option->type == OPTION_STRINGS)
 			field_free_texts(field);
-		else if (field_is_text(option))
+		else if (field_is_text(option) || option->type == OPTION_BOUNDS)
 			free(field_pointer(field));
 	}
 }

@@ -6,16 +6,10 @@
 
 #include "config/config_error.h"
 #include "config/endpoint.h"
+#include "config/schema_assignment.h"
 #include "config/schema_field.h"
 
 #define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-
-/* One assignment: what is set, from what, and where complaints go. */
-struct assignment {
-	const struct option *option;
-	const struct config_value *value;
-	struct buf *error;
-};
 
 typedef int setter_fn(const struct assignment *a, void *field);
 
@@ -25,8 +19,7 @@ static bool has_words(enum option_type type)
 	       type == OPTION_FLAGS;
 }
 
-/* "NAME `wrong`; what to write for this type" */
-static int refuse(const struct assignment *a, const char *wrong)
+int assignment_refuse(const struct assignment *a, const char *wrong)
 {
 	const struct option *option = a->option;
 	char name[OPTION_NAME_MAX];
@@ -36,8 +29,7 @@ static int refuse(const struct assignment *a, const char *wrong)
 			    has_words(option->type) ? option->unit : "");
 }
 
-/* "NAME `wrong`", which says itself what to do. */
-static int refuse_saying(const struct assignment *a, const char *wrong)
+int assignment_refuse_saying(const struct assignment *a, const char *wrong)
 {
 	char name[OPTION_NAME_MAX];
 
@@ -51,15 +43,15 @@ static bool takes_string(enum option_type type)
 	return type == OPTION_SIZE || type == OPTION_OCTAL || has_words(type);
 }
 
-static int refuse_type(const struct assignment *a)
+int assignment_refuse_type(const struct assignment *a)
 {
 	enum value_kind kind = a->value->kind;
 	char wrong[64];
 
 	if (kind == VALUE_TEXT || (kind == VALUE_STRING && takes_string(a->option->type)))
-		return refuse(a, "has a value that is not understood");
+		return assignment_refuse(a, "has a value that is not understood");
 	snprintf(wrong, sizeof(wrong), "cannot be %s", config_value_kind_name(kind));
-	return refuse(a, wrong);
+	return assignment_refuse(a, wrong);
 }
 
 static int refuse_range(const struct assignment *a)
@@ -107,7 +99,7 @@ static int ranged_number(const struct assignment *a, uint64_t *ret_number)
 	if (r == -ERANGE || (r == 0 && (number < min || number > max)))
 		return refuse_range(a);
 	if (r < 0)
-		return refuse_type(a);
+		return assignment_refuse_type(a);
 	*ret_number = number;
 	return 0;
 }
@@ -129,7 +121,7 @@ static int set_octal(const struct assignment *a, void *field)
 
 static int set_bool(const struct assignment *a, void *field)
 {
-	return config_value_bool(a->value, field) < 0 ? refuse_type(a) : 0;
+	return config_value_bool(a->value, field) < 0 ? assignment_refuse_type(a) : 0;
 }
 
 static int set_tristate(const struct assignment *a, void *field)
@@ -137,14 +129,15 @@ static int set_tristate(const struct assignment *a, void *field)
 	bool known;
 
 	if (config_value_bool(a->value, &known) < 0)
-		return refuse_type(a);
+		return assignment_refuse_type(a);
 	*(enum tristate *)field = known ? TRISTATE_YES : TRISTATE_NO;
 	return 0;
 }
 
 static int set_choice(const struct assignment *a, void *field)
 {
-	return config_value_word(a->value, a->option->unit, field) < 0 ? refuse_type(a) : 0;
+	return config_value_word(a->value, a->option->unit, field) < 0 ? assignment_refuse_type(a)
+								       : 0;
 }
 
 static int set_either(const struct assignment *a, void *field)
@@ -152,7 +145,7 @@ static int set_either(const struct assignment *a, void *field)
 	unsigned position;
 
 	if (config_value_word(a->value, a->option->unit, &position) < 0)
-		return refuse_type(a);
+		return assignment_refuse_type(a);
 	*(bool *)field = position > 0;
 	return 0;
 }
@@ -171,7 +164,7 @@ static int set_word(const struct assignment *a, void *field)
 	unsigned position;
 
 	if (config_value_word(a->value, a->option->unit, &position) < 0)
-		return refuse_type(a);
+		return assignment_refuse_type(a);
 	return replace_text(a, field, str_dup(str_of(a->value->text)));
 }
 
@@ -196,7 +189,7 @@ static int set_url(const struct assignment *a, void *field)
 	int r = endpoint_url_parse(str_of(a->value->text), &url, &wrong);
 
 	if (r == -EINVAL)
-		return refuse_saying(a, wrong);
+		return assignment_refuse_saying(a, wrong);
 	return replace_text(a, field, r < 0 ? NULL : url);
 }
 
@@ -221,12 +214,14 @@ static int set_route(const struct assignment *a, void *field)
 	char *path;
 
 	if (text[strspn(text, ALPHANUMERIC "-._~/")])
-		return refuse(a, "has a character other than letters, digits and - . _ ~ /");
+		return assignment_refuse(
+			a, "has a character other than letters, digits and - . _ ~ /");
 	if (asprintf(&path, "%s%s", text[0] == '/' ? "" : "/", text) < 0)
 		return config_error_memory(a->error);
 	if (is_taken_route(path)) {
 		free(path);
-		return refuse_saying(a, "is a path that nexusd serves already; choose another one");
+		return assignment_refuse_saying(
+			a, "is a path that nexusd serves already; choose another one");
 	}
 	return replace_text(a, field, path);
 }
@@ -250,19 +245,20 @@ static int check_text(const struct assignment *a)
 	uint64_t min, max;
 
 	if (!text)
-		return refuse_type(a);
+		return assignment_refuse_type(a);
 	schema_range(a->option, &min, &max);
 	if (strlen(text) < min)
-		return refuse(a, "is empty");
+		return assignment_refuse(a, "is empty");
 	if (strlen(text) > max)
-		return refuse_saying(a, "is too long; shorten it");
+		return assignment_refuse_saying(a, "is too long; shorten it");
 	if (!is_printable(str_of(text)))
-		return refuse_saying(a, "has a control character or is not UTF-8; remove it");
+		return assignment_refuse_saying(
+			a, "has a control character or is not UTF-8; remove it");
 	wrong = *text ? text_check(a->option->type, text) : NULL;
-	return wrong ? refuse(a, wrong) : 0;
+	return wrong ? assignment_refuse(a, wrong) : 0;
 }
 
-static int set_text(const struct assignment *a, void *field)
+int assignment_set_text(const struct assignment *a, void *field)
 {
 	int r = check_text(a);
 	const char *wrong;
@@ -280,112 +276,38 @@ static int set_text(const struct assignment *a, void *field)
 		return set_route(a, field);
 	wrong = a->option->type == OPTION_ADDRESS ? endpoint_address_check(a->value->text) : NULL;
 	if (wrong)
-		return refuse_saying(a, wrong);
+		return assignment_refuse_saying(a, wrong);
 	return replace_text(a, field, str_dup(str_of(a->value->text)));
-}
-
-static int check_count(const struct assignment *a)
-{
-	uint64_t min, max;
-
-	if (a->value->kind != VALUE_LIST)
-		return refuse_type(a);
-	schema_range(a->option, &min, &max);
-	if (a->value->n_elements < min)
-		return refuse(a, "is empty");
-	if (a->value->n_elements > max)
-		return refuse_saying(a, "has too many elements; remove some");
-	return 0;
-}
-
-static int set_texts(const struct assignment *a, void *field)
-{
-	struct {
-		void *pointer;
-		size_t count;
-	} texts = {NULL, 0};
-	int r = check_count(a);
-
-	for (size_t i = 0; r == 0 && i < a->value->n_elements; i++) {
-		struct option element = *a->option;
-		struct assignment one = {&element, &a->value->elements[i], a->error};
-		void *text = field_append(&texts, sizeof(char *));
-
-		element.type = OPTION_STRING;
-		element.min = "1";
-		element.max = "256";
-		r = text ? set_text(&one, text) : config_error_memory(a->error);
-	}
-	if (r < 0) {
-		field_free_texts(&texts);
-		return r;
-	}
-	field_free_texts(field);
-	field_set_pointer(field, texts.pointer);
-	field_set_count(field, texts.count);
-	return 0;
-}
-
-/* The default is written as words with blanks between them. */
-static int flags_of_text(const struct assignment *a, unsigned *ret_flags)
-{
-	struct str rest = str_of(a->value->text);
-	unsigned flags = 0;
-
-	while (rest.p) {
-		struct str word = str_split(&rest, ' ');
-		char text[OPTION_NAME_MAX];
-		struct config_value value = {.kind = VALUE_TEXT, .text = text};
-		unsigned position;
-
-		snprintf(text, sizeof(text), "%.*s", (int)word.n, word.p);
-		if (config_value_word(&value, a->option->unit, &position) < 0)
-			return refuse_type(a);
-		flags |= 1u << position;
-	}
-	*ret_flags = flags;
-	return 0;
-}
-
-static int set_flags(const struct assignment *a, void *field)
-{
-	unsigned flags = 0, position;
-	int r;
-
-	if (a->value->kind == VALUE_TEXT)
-		return flags_of_text(a, field);
-	r = check_count(a);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < a->value->n_elements; i++) {
-		struct assignment one = {a->option, &a->value->elements[i], a->error};
-
-		if (config_value_word(one.value, a->option->unit, &position) < 0)
-			return refuse_type(&one);
-		flags |= 1u << position;
-	}
-	*(unsigned *)field = flags;
-	return 0;
 }
 
 static int set_groups(const struct assignment *a, UNUSED void *field)
 {
-	return refuse_type(a);
+	return assignment_refuse_type(a);
 }
 
 int schema_set(const struct option *option, void *object, const struct config_value *value,
 	       struct buf *error)
 {
 	static setter_fn *const setters[] = {
-		[OPTION_STRING] = set_text,       [OPTION_NAME] = set_text,
-		[OPTION_PATH] = set_text,         [OPTION_ROUTE] = set_text,
-		[OPTION_URL] = set_text,          [OPTION_ADDRESS] = set_text,
-		[OPTION_WORD] = set_word,         [OPTION_CHOICE] = set_choice,
-		[OPTION_EITHER] = set_either,     [OPTION_FLAGS] = set_flags,
-		[OPTION_STRINGS] = set_texts,     [OPTION_SIZE] = set_number,
-		[OPTION_DURATION] = set_number,   [OPTION_COUNT] = set_number,
-		[OPTION_OCTAL] = set_octal,       [OPTION_BOOL] = set_bool,
-		[OPTION_TRISTATE] = set_tristate, [OPTION_GROUPS] = set_groups,
+		[OPTION_STRING] = assignment_set_text,
+		[OPTION_NAME] = assignment_set_text,
+		[OPTION_PATH] = assignment_set_text,
+		[OPTION_ROUTE] = assignment_set_text,
+		[OPTION_URL] = assignment_set_text,
+		[OPTION_ADDRESS] = assignment_set_text,
+		[OPTION_WORD] = set_word,
+		[OPTION_CHOICE] = set_choice,
+		[OPTION_EITHER] = set_either,
+		[OPTION_FLAGS] = assignment_set_flags,
+		[OPTION_STRINGS] = assignment_set_texts,
+		[OPTION_BOUNDS] = assignment_set_bounds,
+		[OPTION_SIZE] = set_number,
+		[OPTION_DURATION] = set_number,
+		[OPTION_COUNT] = set_number,
+		[OPTION_OCTAL] = set_octal,
+		[OPTION_BOOL] = set_bool,
+		[OPTION_TRISTATE] = set_tristate,
+		[OPTION_GROUPS] = set_groups,
 	};
 	const struct assignment a = {option, value, error};
 

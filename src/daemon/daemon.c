@@ -51,13 +51,25 @@ static void config_down(struct daemon *daemon)
 	daemon->config = config_unref(daemon->config);
 }
 
+static struct registry_bounds bounds_of(const struct config_bounds *bounds)
+{
+	return (struct registry_bounds){bounds->nano, bounds->n};
+}
+
 static int metrics_up(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
 	struct registry_options options = {
 		.raw_labels = config->metrics.raw_labels,
+		.clean_names = config->metrics.clean_names,
 		.max_series = config->metrics.max_series,
 		.max_series_per_family = config->metrics.max_series_per_family,
+		.bounds =
+			{
+				[SOURCE_DURATION] = bounds_of(&config->metrics.buckets.duration),
+				[SOURCE_GATEWAY] = bounds_of(&config->metrics.buckets.gateway),
+				[SOURCE_TOKENS] = bounds_of(&config->metrics.buckets.tokens),
+			},
 	};
 
 	daemon->registry = registry_new(&options);

@@ -50,7 +50,7 @@ char *decimal_i64(char *p, int64_t value)
 	return decimal_u64(p + 1, 0 - (uint64_t)value);
 }
 
-char *decimal_seconds(char *p, uint64_t ns)
+char *decimal_nano(char *p, uint64_t ns)
 {
 	char fraction[9];
 

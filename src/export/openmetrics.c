@@ -14,6 +14,7 @@
 enum { LE_BYTES = 16 + DECIMAL_MAX, LINE_BYTES = 16 + LE_BYTES + DECIMAL_MAX };
 
 struct renderer {
+	const struct registry *registry;
 	struct buf *out;
 	enum exposition format;
 	int error;
@@ -44,14 +45,14 @@ static bool ends_in(struct str name, struct str suffix)
 }
 
 /* In OpenMetrics a family goes without the suffix that its samples get from their kind. */
-static struct str family_name(const struct metric_row *row, enum exposition format)
+static struct str family_name(const struct renderer *r)
 {
-	struct str name = str_of(row->name);
-	struct str suffix = row->kind == KIND_COUNTER ? STR_LITERAL("_total")
-			    : row->kind == KIND_INFO  ? STR_LITERAL("_info")
-						      : STR_LITERAL("");
+	struct str name = r->name;
+	struct str suffix = r->row->kind == KIND_COUNTER ? STR_LITERAL("_total")
+			    : r->row->kind == KIND_INFO  ? STR_LITERAL("_info")
+							 : STR_LITERAL("");
 
-	if (format == EXPOSITION_OPENMETRICS && ends_in(name, suffix))
+	if (r->format == EXPOSITION_OPENMETRICS && ends_in(name, suffix))
 		name.n -= suffix.n;
 	return name;
 }
@@ -91,7 +92,7 @@ static int write_type(struct renderer *r, struct str name)
 
 static int write_metadata(struct renderer *r)
 {
-	struct str name = family_name(r->row, r->format);
+	struct str name = family_name(r), unit = str_of(metric_unit_name(r->row->unit));
 	int error;
 
 	if (r->format == EXPOSITION_CLASSIC) {
@@ -99,28 +100,28 @@ static int write_metadata(struct renderer *r)
 		return error < 0 ? error : write_type(r, name);
 	}
 	error = write_type(r, name);
-	if (error == 0 && r->row->unit == UNIT_SECONDS && ends_in(name, STR_LITERAL("_seconds")))
-		error = buf_printf(r->out, "# UNIT %.*s seconds\n", (int)name.n, name.p);
+	if (error == 0 && unit.n && ends_in(name, unit))
+		error = buf_printf(r->out, "# UNIT %.*s %s\n", (int)name.n, name.p, unit.p + 1);
 	return error < 0 ? error : write_help(r, name);
 }
 
 /* A bound is printed as a float in both formats: OpenMetrics wants it so. */
 static char *put_bound(char *p, enum metric_unit unit, uint64_t bound)
 {
-	if (unit == UNIT_SECONDS)
-		return decimal_seconds(p, bound);
+	if (metric_unit_is_nano(unit))
+		return decimal_nano(p, bound);
 	return put(decimal_u64(p, bound), STR_LITERAL(".0"));
 }
 
-static void prepare_bounds(struct renderer *r)
+static void prepare_bounds(struct renderer *r, const struct histogram *histogram)
 {
-	size_t n;
-	const uint64_t *bounds = catalog_bounds(r->row->source, &n);
+	size_t n = histogram->n_bounds;
 
 	for (size_t i = 0; i <= n; i++) {
 		char *p = put(r->le_text[i], STR_LITERAL("le=\""));
 
-		p = i < n ? put_bound(p, r->row->unit, bounds[i]) : put(p, STR_LITERAL("+Inf"));
+		p = i < n ? put_bound(p, r->row->unit, histogram->bounds[i])
+			  : put(p, STR_LITERAL("+Inf"));
 		p = put(p, STR_LITERAL("\"} "));
 		r->le[i] = (struct str){r->le_text[i], (size_t)(p - r->le_text[i])};
 	}
@@ -131,9 +132,9 @@ static void begin_family(void *context, enum metric metric)
 	struct renderer *r = context;
 
 	r->row = metric_row(metric);
-	r->name = str_of(r->row->name);
+	r->name = str_of(registry_name(r->registry, metric));
 	if (r->row->kind == KIND_HISTOGRAM)
-		prepare_bounds(r);
+		prepare_bounds(r, registry_histogram(r->registry, metric));
 	if (r->error == 0)
 		r->error = write_metadata(r);
 }
@@ -154,11 +155,11 @@ static char *put_head(char *p, const struct renderer *r, struct str suffix, stru
 
 static char *put_value(char *p, enum metric_unit unit, int64_t value)
 {
-	if (unit == UNIT_NONE)
+	if (!metric_unit_is_nano(unit))
 		return decimal_i64(p, value);
 	if (value < 0)
 		*p++ = '-';
-	return decimal_seconds(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+	return decimal_nano(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 static char *put_histogram(char *p, const struct renderer *r, const struct sample *sample)
@@ -182,8 +183,8 @@ static char *put_histogram(char *p, const struct renderer *r, const struct sampl
 	}
 	*p++ = '\n';
 	p = put_head(p, r, STR_LITERAL("_sum"), sample->labels);
-	p = r->row->unit == UNIT_SECONDS ? decimal_seconds(p, sample->sum)
-					 : decimal_u64(p, sample->sum);
+	p = metric_unit_is_nano(r->row->unit) ? decimal_nano(p, sample->sum)
+					      : decimal_u64(p, sample->sum);
 	*p++ = '\n';
 	p = put_head(p, r, STR_LITERAL("_count"), sample->labels);
 	return decimal_u64(p, sample->count);
@@ -210,7 +211,7 @@ static void render_sample(void *context, const struct sample *sample)
 
 int openmetrics_render(struct registry *registry, enum exposition format, struct buf *out)
 {
-	struct renderer r = {.out = out, .format = format};
+	struct renderer r = {.registry = registry, .out = out, .format = format};
 	int error = snapshot_visit(registry, &(struct snapshot_visitor){
 						     .family = begin_family,
 						     .sample = render_sample,

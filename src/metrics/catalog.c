@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/attr.h"
-#include "base/clock.h"
 #include "base/str.h"
 
 #define LABELS(...)              \
@@ -32,43 +31,78 @@ const struct metric_row *metric_row(enum metric metric)
 	return &rows[metric];
 }
 
-#define MSEC(n) ((n)*NS_PER_MSEC)
-#define SEC(n)  ((n)*NS_PER_SEC)
-
-static const uint64_t duration_bounds[] = {
-	MSEC(100), MSEC(250), MSEC(500), SEC(1),   SEC(2) + MSEC(500), SEC(5),
-	SEC(10),   SEC(30),   SEC(60),   SEC(120), SEC(300),
-};
-
-static const uint64_t gateway_bounds[] = {
-	MSEC(5),   MSEC(10), MSEC(25),           MSEC(50), MSEC(100), MSEC(250),
-	MSEC(500), SEC(1),   SEC(2) + MSEC(500), SEC(5),   SEC(10),   SEC(15),
-	SEC(30),   SEC(60),  SEC(120),           SEC(300),
-};
-
-static const uint64_t token_bounds[] = {
-	10, 50, 100, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000,
-};
-
-const uint64_t *catalog_bounds(enum metric_source source, size_t *ret_n)
+const char *metric_name(enum metric metric, bool clean)
 {
-	switch (source) {
-	case SOURCE_DURATION:
-		*ret_n = ARRAY_SIZE(duration_bounds);
-		return duration_bounds;
-	case SOURCE_GATEWAY:
-		*ret_n = ARRAY_SIZE(gateway_bounds);
-		return gateway_bounds;
-	case SOURCE_TOKENS:
-		*ret_n = ARRAY_SIZE(token_bounds);
-		return token_bounds;
-	case SOURCE_LIVE:
-	case SOURCE_CELLS:
-	case N_SOURCES:
-		break;
+	/* nexus_tokens_total is a histogram and nexus_backends_total a gauge: the names that are
+	 * known, and the only two that a linter objects to. */
+	if (clean && metric == METRIC_TOKENS)
+		return "nexus_request_tokens";
+	if (clean && metric == METRIC_BACKENDS)
+		return "nexus_backends_registered";
+	return rows[metric].name;
+}
+
+static const struct {
+	const char *name;
+	bool is_nano;
+} units[] = {
+#define X(id, name, nano) [UNIT_##id] = {name, nano},
+	METRIC_UNITS(X)
+#undef X
+};
+
+const char *metric_unit_name(enum metric_unit unit)
+{
+	return units[unit].name;
+}
+
+bool metric_unit_is_nano(enum metric_unit unit)
+{
+	return units[unit].is_nano;
+}
+
+static const struct {
+	enum metric_unit unit;
+	const char *bounds;
+} bucket_sets[N_SOURCES] = {
+#define BUCKETS(id, unit, bounds) [SOURCE_##id] = {UNIT_##unit, bounds},
+#include "metrics/buckets.def"
+#undef BUCKETS
+};
+
+/* The texts of buckets.def: digits, perhaps with decimals. */
+static uint64_t nano_of(struct str text)
+{
+	uint64_t nano = 0;
+	unsigned n_decimals = 0;
+	bool is_fraction = false;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '.') {
+			is_fraction = true;
+			continue;
+		}
+		nano = 10 * nano + (uint64_t)(text.p[i] - '0');
+		n_decimals += is_fraction;
 	}
-	*ret_n = 0;
-	return NULL;
+	for (; n_decimals < 9; n_decimals++)
+		nano *= 10;
+	return nano;
+}
+
+size_t catalog_bounds(enum metric_source source, uint64_t nano[static CATALOG_MAX_BOUNDS])
+{
+	struct str rest = str_of(bucket_sets[source].bounds);
+	size_t n = 0;
+
+	while (rest.p && n < CATALOG_MAX_BOUNDS)
+		nano[n++] = nano_of(str_split(&rest, ' '));
+	return n;
+}
+
+enum metric_unit catalog_bounds_unit(enum metric_source source)
+{
+	return bucket_sets[source].unit;
 }
 
 static bool ends_in(const char *name, const char *suffix)
@@ -94,7 +128,7 @@ static bool row_is_sound(const struct metric_row *row)
 			return false;
 	if (!is_metric_name(row->name) || has_buckets != (row->kind == KIND_HISTOGRAM))
 		return false;
-	if (row->source == SOURCE_LIVE && row->kind != KIND_GAUGE && row->kind != KIND_INFO)
+	if (has_buckets && bucket_sets[row->source].unit != row->unit)
 		return false;
 	return (row->kind != KIND_COUNTER || ends_in(row->name, "_total")) &&
 	       (row->kind != KIND_INFO || ends_in(row->name, "_info"));
@@ -103,40 +137,47 @@ static bool row_is_sound(const struct metric_row *row)
 enum { MAX_NAMES = 5, NAME_BYTES = 96 };
 
 /* Every name under which a family can turn up: as a family and as samples, in either format. */
-static size_t derived_names(const struct metric_row *row, char names[][NAME_BYTES])
+static size_t derived_names(enum metric metric, bool clean, char names[][NAME_BYTES])
 {
+	const struct metric_row *row = &rows[metric];
+	const char *name = metric_name(metric, clean);
 	static const char *const added[] = {"_bucket", "_sum", "_count", "_created"};
 	/* A counter's and an info's family goes by the name without _total and _info. */
 	const char *cut = row->kind == KIND_COUNTER ? "_total"
 			  : row->kind == KIND_INFO  ? "_info"
 						    : "";
-	int n_family = (int)(strlen(row->name) - strlen(cut));
+	int n_family = (int)(strlen(name) - strlen(cut));
 	size_t n = 0;
 
-	snprintf(names[n++], NAME_BYTES, "%s", row->name);
+	snprintf(names[n++], NAME_BYTES, "%s", name);
 	if (*cut)
-		snprintf(names[n++], NAME_BYTES, "%.*s", n_family, row->name);
+		snprintf(names[n++], NAME_BYTES, "%.*s", n_family, name);
 	if (row->kind == KIND_COUNTER)
-		snprintf(names[n++], NAME_BYTES, "%.*s_created", n_family, row->name);
+		snprintf(names[n++], NAME_BYTES, "%.*s_created", n_family, name);
 	if (row->kind == KIND_HISTOGRAM)
 		for (size_t i = 0; i < ARRAY_SIZE(added); i++)
-			snprintf(names[n++], NAME_BYTES, "%s%s", row->name, added[i]);
+			snprintf(names[n++], NAME_BYTES, "%s%s", name, added[i]);
 	return n;
 }
 
-bool catalog_is_sound(void)
+static bool names_are_sound(bool clean)
 {
 	char names[N_METRICS * MAX_NAMES][NAME_BYTES];
 	size_t n = 0;
 
-	for (size_t i = 0; i < N_METRICS; i++) {
-		if (!row_is_sound(&rows[i]))
-			return false;
-		n += derived_names(&rows[i], names + n);
-	}
+	for (size_t i = 0; i < N_METRICS; i++)
+		n += derived_names((enum metric)i, clean, names + n);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(names[i], names[j]) == 0)
 				return false;
 	return true;
+}
+
+bool catalog_is_sound(void)
+{
+	for (size_t i = 0; i < N_METRICS; i++)
+		if (!row_is_sound(&rows[i]))
+			return false;
+	return names_are_sound(false) && names_are_sound(true);
 }

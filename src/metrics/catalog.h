@@ -18,20 +18,31 @@ enum metric {
 
 enum metric_kind { KIND_COUNTER, KIND_GAUGE, KIND_HISTOGRAM, KIND_INFO };
 
-/* UNIT_SECONDS: integers are nanoseconds and texts show seconds. */
-enum metric_unit { UNIT_NONE, UNIT_SECONDS };
+/* X(id, name as the end of a family's name, are the integers billionths of it) */
+#define METRIC_UNITS(X)              \
+	X(NONE, "", false)           \
+	X(BYTES, "_bytes", false)    \
+	X(SECONDS, "_seconds", true) \
+	X(USD, "_usd", true)
+
+enum metric_unit {
+#define X(id, name, nano) UNIT_##id,
+	METRIC_UNITS(X)
+#undef X
+};
 
 /* A histogram's source is its set of buckets. */
 enum metric_source {
 	SOURCE_LIVE,
 	SOURCE_CELLS,
-	SOURCE_DURATION,
-	SOURCE_GATEWAY,
-	SOURCE_TOKENS,
+#define BUCKETS(id, unit, bounds) SOURCE_##id,
+#include "metrics/buckets.def"
+#undef BUCKETS
 	N_SOURCES
 };
 
-#define METRIC_MAX_LABELS 3
+#define METRIC_MAX_LABELS  5
+#define CATALOG_MAX_BOUNDS 31
 
 struct metric_row {
 	const char *name;
@@ -45,9 +56,19 @@ struct metric_row {
 
 const struct metric_row *metric_row(enum metric metric);
 
-/* Upper bounds, inclusive and ascending, in the unit the family is fed in; 0 of them unless
- * `source` is a set of buckets. */
-const uint64_t *catalog_bounds(enum metric_source source, size_t *ret_n);
+/* The name as scraped; `clean` (metrics.naming) avoids _total for what is no counter. */
+const char *metric_name(enum metric metric, bool clean);
+
+/* "_seconds", "_usd", "_bytes" or "". */
+const char *metric_unit_name(enum metric_unit unit);
+/* Are the integers of this unit billionths (nanoseconds, nano-dollars)? */
+bool metric_unit_is_nano(enum metric_unit unit);
+
+/* The upper bounds of a set of buckets, inclusive and ascending, in billionths of the unit they are
+ * read in. Returns how many, 0 unless `source` is one. */
+size_t catalog_bounds(enum metric_source source, uint64_t nano[static CATALOG_MAX_BOUNDS]);
+/* Of a set of buckets: the unit in which it is fed. */
+enum metric_unit catalog_bounds_unit(enum metric_source source);
 
 /* What the rows promise: names of the right form, and no sample name of one family, in any format,
  * that is a name of another. */

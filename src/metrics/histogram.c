@@ -62,3 +62,26 @@ int histogram_init(struct histogram *histogram, const uint64_t *bounds, size_t n
 	}
 	return is_exact(histogram) ? 0 : -EINVAL;
 }
+
+uint64_t histogram_quantile(const struct histogram *histogram, const uint64_t *buckets,
+			    unsigned permille)
+{
+	size_t n = histogram->n_bounds;
+	double count = 0, rank, below = 0;
+
+	for (size_t i = 0; i <= n; i++)
+		count += (double)buckets[i];
+	rank = count * permille / 1000;
+	for (size_t i = 0; i < n && count > 0; i++) {
+		double here = (double)buckets[i];
+
+		if (below + here >= rank && here > 0) {
+			uint64_t low = i ? histogram->bounds[i - 1] : 0;
+			double share = (rank - below) / here;
+
+			return low + (uint64_t)(share * (double)(histogram->bounds[i] - low));
+		}
+		below += here;
+	}
+	return count > 0 ? histogram->bounds[n - 1] : 0;
+}

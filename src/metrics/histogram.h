@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "metrics/catalog.h"
 
-#define HISTOGRAM_MAX_BOUNDS  31
+#define HISTOGRAM_MAX_BOUNDS  CATALOG_MAX_BOUNDS
 #define HISTOGRAM_MAX_BUCKETS (HISTOGRAM_MAX_BOUNDS + 1)
 
 enum { HISTOGRAM_RANGES = 496 };
@@ -26,6 +27,12 @@ struct histogram {
 
 /* -EINVAL unless `bounds` ascend, are at most HISTOGRAM_MAX_BOUNDS and below UINT64_MAX. */
 int histogram_init(struct histogram *histogram, const uint64_t *bounds, size_t n) MUST_CHECK;
+
+/* The value below which `permille` thousandths of the observations lie, as far as their buckets
+ * tell: linear within a bucket, the last bound for what is above it; 0 without observations.
+ * `buckets` are n_bounds + 1 counts. */
+uint64_t histogram_quantile(const struct histogram *histogram, const uint64_t *buckets,
+			    unsigned permille);
 
 /* Values below 16 have a range each; above, a range is told by the four leading bits. */
 static inline size_t histogram_range(uint64_t value)

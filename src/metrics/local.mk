@@ -2,6 +2,7 @@
 libnexusd_a_SOURCES += \
 	src/metrics/bundle.c \
 	src/metrics/bundle.h \
+	src/metrics/buckets.def \
 	src/metrics/catalog.c \
 	src/metrics/catalog.def \
 	src/metrics/catalog.h \

@@ -20,6 +20,8 @@ enum {
 /* Above any sensible configuration, and every cell's index still fits 32 bits. */
 #define MAX_SERIES ((size_t)1 << 24)
 
+#define NANO 1000000000u
+
 static bool family_has_cells(const struct family *family)
 {
 	return family->row->source != SOURCE_LIVE;
@@ -159,7 +161,7 @@ static const struct series *find_or_bear(struct registry *registry, const struct
 	if (log_it)
 		log_notice("%s: no room for further label sets, they are counted as _other; see "
 			   "metrics.max_series and metrics.max_series_per_family",
-			   family->row->name);
+			   registry_name(registry, key->metric));
 	return series;
 }
 
@@ -204,14 +206,15 @@ static void collect_n_series(void *context, provider_emit_fn *emit, void *emitte
 /* What needs no name from outside is there from the start. */
 static int bear_fixed(struct registry *registry, struct family *family)
 {
-	const struct str others[METRIC_MAX_LABELS] = {STR_LITERAL("_other"), STR_LITERAL("_other"),
-						      STR_LITERAL("_other")};
+	struct str others[METRIC_MAX_LABELS];
 	enum metric metric = (enum metric)(family - registry->families);
-	struct str name = str_of(family->row->name);
-	struct series_key other = series_key_of_values(registry->seed, metric, others);
-	struct series_key counter =
-		series_key_of_values(registry->seed, METRIC_METRIC_OVERFLOW, &name);
+	struct str name = str_of(registry_name(registry, metric));
+	struct series_key other, counter;
 
+	for (size_t i = 0; i < METRIC_MAX_LABELS; i++)
+		others[i] = STR_LITERAL("_other");
+	other = series_key_of_values(registry->seed, metric, others);
+	counter = series_key_of_values(registry->seed, METRIC_METRIC_OVERFLOW, &name);
 	if (!family_has_cells(family))
 		return 0;
 	family->other = series_bear(registry, &other, family->row->n_labels > 0);
@@ -223,14 +226,44 @@ static int bear_fixed(struct registry *registry, struct family *family)
 	return family->overflow ? 0 : -ENOMEM;
 }
 
+/* 0 for a source that is no set of buckets. */
+static int init_histogram(struct registry *registry, enum metric_source source)
+{
+	const struct registry_bounds *wanted = &registry->options.bounds[source];
+	uint64_t bounds[CATALOG_MAX_BOUNDS];
+	size_t n = catalog_bounds(source, bounds);
+
+	if (n == 0)
+		return 0;
+	if (wanted->n > CATALOG_MAX_BOUNDS)
+		return -EINVAL;
+	if (wanted->n) {
+		n = wanted->n;
+		memcpy(bounds, wanted->nano, n * sizeof(bounds[0]));
+	}
+	if (!metric_unit_is_nano(catalog_bounds_unit(source)))
+		for (size_t i = 0; i < n; i++)
+			bounds[i] /= NANO;
+	return histogram_init(&registry->histograms[source], bounds, n);
+}
+
+const char *registry_name(const struct registry *registry, enum metric metric)
+{
+	return metric_name(metric, registry->options.clean_names);
+}
+
+const struct histogram *registry_histogram(const struct registry *registry, enum metric metric)
+{
+	return registry->families[metric].histogram;
+}
+
 static int init_families(struct registry *registry)
 {
 	for (int source = 0; source < N_SOURCES; source++) {
-		size_t n;
-		const uint64_t *bounds = catalog_bounds((enum metric_source)source, &n);
+		int r = init_histogram(registry, (enum metric_source)source);
 
-		if (n && histogram_init(&registry->histograms[source], bounds, n) < 0)
-			return -EINVAL;
+		if (r < 0)
+			return r;
 	}
 	for (int metric = 0; metric < N_METRICS; metric++) {
 		struct family *family = &registry->families[metric];

@@ -19,15 +19,29 @@
 
 struct registry;
 
-struct registry_options {
-	bool raw_labels;   /* metrics.label_values = "raw" */
-	size_t max_series; /* in all */
-	size_t max_series_per_family;
+/* Upper bounds in billionths of the unit; none: those of buckets.def. Copied. */
+struct registry_bounds {
+	const uint64_t *nano;
+	size_t n;
 };
 
+struct registry_options {
+	bool raw_labels;   /* metrics.label_values = "raw" */
+	bool clean_names;  /* metrics.naming = "clean" */
+	size_t max_series; /* in all */
+	size_t max_series_per_family;
+	struct registry_bounds bounds[N_SOURCES];
+};
+
+/* NULL for no memory, or for bounds that do not ascend. */
 struct registry *registry_new(const struct registry_options *options) MUST_CHECK;
 /* No slab may be written any more. Accepts NULL, returns NULL. */
 struct registry *registry_free(struct registry *registry);
+
+/* The family's name as its texts show it. */
+const char *registry_name(const struct registry *registry, enum metric metric);
+/* The shape of all histograms of a family; NULL for other kinds. */
+const struct histogram *registry_histogram(const struct registry *registry, enum metric metric);
 
 /* A slab for the calling thread to write; owned by the registry. NULL for no memory. */
 struct slab *registry_slab_new(struct registry *registry) MUST_CHECK;

@@ -8,6 +8,8 @@
 
 #include "upstream/multi.h"
 
+enum { RECEIVE_BUFFER_BYTES = 256 * 1024 };
+
 struct multi_socket {
 	struct watch watch;
 	struct multi *multi;
@@ -97,6 +99,13 @@ static struct multi_socket *add(struct multi *multi, curl_socket_t fd)
 	return s;
 }
 
+/* The kernel would let a backend fill megabytes (net.ipv4.tcp_rmem) for a client that does not
+ * read: no more than what a fast answer needs. The kernel may give less or twice as much. */
+static void bound_receive_buffer(int fd)
+{
+	(void)!setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){RECEIVE_BUFFER_BYTES}, sizeof(int));
+}
+
 curl_socket_t multi_socket_open(void *multi, curlsocktype purpose UNUSED,
 				struct curl_sockaddr *address)
 {
@@ -113,6 +122,7 @@ curl_socket_t multi_socket_open(void *multi, curlsocktype purpose UNUSED,
 		return CURL_SOCKET_BAD;
 	}
 	s->opened = true;
+	bound_receive_buffer(fd);
 	return fd;
 }
 

@@ -130,6 +130,29 @@ def test_buckets():
                 ok(False, f"{name}: count is +Inf", labels)
 
 
+def test_own_buckets_and_names():
+    bounds = {"duration": [0.25, 2.0], "gateway": [1, 2, 3], "tokens": [1, 100]}
+    wanted = {"nexus_request_duration_seconds": ["0.25", "2.0"],
+              "nexus_backend_latency_seconds": ["0.25", "2.0"],
+              "gateway_request_duration_seconds": ["1.0", "2.0", "3.0"],
+              "nexus_request_tokens": ["1.0", "100.0"]}
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)],
+             metrics={"naming": "clean", "buckets": bounds}) as (daemon, _):
+        daemon.chat(MODEL)
+        metrics = daemon.settled()
+        text = daemon.get("/metrics").body.decode()
+        for name, want in wanted.items():
+            found = re.findall(rf'^{name}_bucket{{.*le="([^"]+)"}} ', text, re.M)
+            eq(found[:len(want) + 1], [*want, "+Inf"], f"{name}: the buckets of the configuration")
+        eq(metrics.get("nexus_request_tokens_count", model="llama3_70b", backend="a",
+                       type="prompt"), 1, "metrics.naming: nexus_request_tokens")
+        eq(metrics.get("nexus_backends_registered"), 1, "nexus_backends_registered")
+        ok(not re.search("nexus_tokens_total|nexus_backends_total", text), "no old name is left")
+        eq([row["tokens"]["prompt"] > 0 for row in daemon.stats()["models"]], [True],
+           "/v1/stats stays as it is")
+
+
 def test_births():
     a = FakeBackend("a", ["m1", "m2"])
     c = FakeBackend("c", [f"c{n}" for n in range(40)])

@@ -63,7 +63,8 @@ static const char full[] =
 	"    { name = \"c\"; model = \"m\"; } );\n"
 	"  fallbacks = ( { model = \"m\"; to = [ \"n\", \"o\" ]; } ); };\n"
 	"metrics: { enabled = false; path = \"scrape\"; label_values = \"raw\";\n"
-	"  max_series = 13; max_series_per_family = 14; birth_models = 15; };\n"
+	"  max_series = 13; max_series_per_family = 14; birth_models = 15;\n"
+	"  naming = \"clean\"; buckets: { duration = ( 0.001, 1, 2.5 ); tokens = [ 1, 2 ]; }; };\n"
 	"log: { level = \"debug\"; };\n";
 
 static void check_full_numbers(const struct config *config)
@@ -127,6 +128,12 @@ static void check_full_routing_and_metrics(const struct config *config)
 	is_u64(config->metrics.max_series, 13, "max_series");
 	is_u64(config->metrics.max_series_per_family, 14, "max_series_per_family");
 	is_u64(config->metrics.birth_models, 15, "birth_models");
+	ok(config->metrics.clean_names, "clean names");
+	is_u64(config->metrics.buckets.duration.n, 3, "three buckets");
+	is_u64(config->metrics.buckets.duration.nano[0], 1000000, "a millisecond");
+	is_u64(config->metrics.buckets.duration.nano[2], 2500000000, "two and a half seconds");
+	is_u64(config->metrics.buckets.tokens.nano[1], 2000000000, "two tokens");
+	is_u64(config->metrics.buckets.gateway.n, 0, "the built-in ones otherwise");
 	is_text(config->log.level, "debug", "log level");
 }
 
@@ -172,9 +179,10 @@ static const struct {
 } changes[] = {
 	{"", "", "", 0},
 	{"", full,
-	 "listeners, workers, limits.max_header, metrics.label_values, metrics.max_series, "
+	 "listeners, workers, limits.max_header, metrics.label_values, metrics.naming, "
+	 "metrics.buckets.duration, metrics.buckets.tokens, metrics.max_series, "
 	 "metrics.max_series_per_family",
-	 6},
+	 9},
 	{full, full, "", 0},
 	{"", "log: { level = \"debug\"; }; timeouts: { head = 1; };", "", 0},
 	{"", "workers = 2; metrics: { max_series = 7; max_series_per_family = 3; };",

@@ -13,6 +13,7 @@ static void parse_bad(const char *text, const char *line)
 	done(&result);
 }
 
+#define BOUNDS_ADVICE "write ascending numbers such as ( 0.1, 0.5, 1 )"
 #define BACKEND(more) "backends = ( { name = \"a\"; type = \"vllm\"; " more " } );"
 #define URL           "url = \"http://h\";"
 #define ALIAS(a, b)   "{ name = \"" a "\"; model = \"" b "\"; }"
@@ -155,6 +156,20 @@ static const struct {
 	 "t.conf:1: routing.fallbacks.to is empty; write a text in double quotes"},
 	{"routing: { fallbacks = ( { model = \"m\"; to = [ ]; } ); };",
 	 "t.conf:1: routing.fallbacks.to is empty; write a list such as [ \"one\", \"two\" ]"},
+	{"metrics: { buckets: { duration = ( 0.5, 0.1 ); }; };",
+	 "t.conf:1: metrics.buckets.duration does not ascend from above 0; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { tokens = [ 0, 1 ]; }; };",
+	 "t.conf:1: metrics.buckets.tokens does not ascend from above 0; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { gateway = ( \"a\" ); }; };",
+	 "t.conf:1: metrics.buckets.gateway has an element that is no positive "
+	 "number; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { gateway = ( -1, 1 ); }; };",
+	 "t.conf:1: metrics.buckets.gateway has an element that is no positive "
+	 "number; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { gateway = ( ); }; };",
+	 "t.conf:1: metrics.buckets.gateway is empty; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { gateway = 1; }; };",
+	 "t.conf:1: metrics.buckets.gateway cannot be a number; " BOUNDS_ADVICE},
 	{"listeners = ( { address = \"127.0.0.1\"; } );",
 	 "t.conf:1: listeners.address has no port; "
 	 "write 127.0.0.1:8000, [::1]:8000 or unix:/path"},

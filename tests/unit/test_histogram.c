@@ -48,8 +48,8 @@ static size_t count_wrong(const struct histogram *histogram, const uint64_t *bou
 static void test_catalog(void)
 {
 	for (int source = 0; source < N_SOURCES; source++) {
-		size_t n;
-		const uint64_t *bounds = catalog_bounds((enum metric_source)source, &n);
+		uint64_t bounds[CATALOG_MAX_BOUNDS];
+		size_t n = catalog_bounds((enum metric_source)source, bounds);
 		struct histogram histogram;
 
 		if (n == 0)
@@ -105,8 +105,36 @@ static void test_refusals(void)
 	       "a bound that nothing exceeds");
 }
 
+/* The same as Prometheus' histogram_quantile(). */
+static void test_quantiles(void)
+{
+	static const uint64_t bounds[] = {100, 200, 400};
+	static const struct {
+		uint64_t buckets[4];
+		unsigned permille;
+		uint64_t wanted;
+		const char *name;
+	} rows[] = {
+		{{0, 0, 0, 0}, 500, 0, "no observation"},
+		{{4, 0, 0, 0}, 500, 50, "the middle of the first bucket"},
+		{{0, 4, 0, 0}, 500, 150, "the middle of the second"},
+		{{1, 1, 2, 0}, 500, 200, "on a bound"},
+		{{1, 1, 2, 0}, 990, 396, "near the end"},
+		{{0, 0, 0, 3}, 500, 400, "above all bounds: the last of them"},
+		{{50, 0, 0, 50}, 950, 400, "the tail above all bounds"},
+		{{1, 0, 0, 0}, 1000, 100, "all of them"},
+	};
+	struct histogram histogram;
+
+	is_int(histogram_init(&histogram, bounds, 3), 0, "three bounds");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		is_u64(histogram_quantile(&histogram, rows[i].buckets, rows[i].permille),
+		       rows[i].wanted, "%s", rows[i].name);
+}
+
 int main(void)
 {
+	test_quantiles();
 	test_catalog();
 	test_shapes();
 	test_refusals();

@@ -238,7 +238,7 @@ static void test_decimal(void)
 	char text[DECIMAL_MAX + 1], want[DECIMAL_MAX + 1];
 
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
-		*decimal_seconds(text, seconds[i].ns) = '\0';
+		*decimal_nano(text, seconds[i].ns) = '\0';
 		is_text(text, seconds[i].want, "%s seconds", seconds[i].want);
 	}
 	for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
