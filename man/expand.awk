@@ -55,7 +55,7 @@ function labels(text) {
 }
 
 function metric() {
-	printf ".It Li %s Pq %s\n%s", row[3], tolower(row[2]), prose(row[7])
+	printf ".It Li %s Pq %s\n%s", row[3], tolower(row[2]), prose(row[8])
 	if (labels(row[5]) != "")
 		printf "Labels: %s.\n", labels(row[5])
 }

@@ -4,3 +4,4 @@
 #include "config.h"
 
 const char version_text[] = PACKAGE_VERSION;
+const char revision_text[] = NEXUSD_REVISION;

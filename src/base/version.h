@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The version of nexusd, such as "0.1.0"; the one place that asks configure for it. */
+/* What was built; the one place that asks configure for it. */
 #pragma once
 
-extern const char version_text[];
+extern const char version_text[];  /* "0.1.0" */
+extern const char revision_text[]; /* the commit, or "release" outside a repository */

@@ -69,6 +69,11 @@ static int metrics_up(struct daemon *daemon)
 				[SOURCE_DURATION] = bounds_of(&config->metrics.buckets.duration),
 				[SOURCE_GATEWAY] = bounds_of(&config->metrics.buckets.gateway),
 				[SOURCE_TOKENS] = bounds_of(&config->metrics.buckets.tokens),
+				[SOURCE_FIRST_TOKEN] =
+					bounds_of(&config->metrics.buckets.first_token),
+				[SOURCE_PER_TOKEN] = bounds_of(&config->metrics.buckets.per_token),
+				[SOURCE_PHASE] = bounds_of(&config->metrics.buckets.phase),
+				[SOURCE_OVERHEAD] = bounds_of(&config->metrics.buckets.overhead),
 			},
 	};
 

@@ -147,8 +147,8 @@ static void collect_model_info(void *context, provider_emit_fn *emit, void *emit
 static void collect_build_info(void *context UNUSED, provider_emit_fn *emit, void *emitter)
 {
 	emit(emitter,
-	     (struct str[]){str_of(version_text), str_of(client_version()),
-			    str_of(server_library_version())},
+	     (struct str[]){str_of(version_text), str_of(revision_text), str_of(client_version()),
+			    str_of(server_library_version()), str_of(client_tls_version())},
 	     1);
 }
 

@@ -13,14 +13,14 @@
 #define NO_LABELS .n_labels = 0
 
 static const struct metric_row rows[] = {
-#define METRIC(id_, kind_, name_, unit_, labels_, source_, help_) \
-	[METRIC_##id_] = {                                        \
-		.name = (name_),                                  \
-		.kind = KIND_##kind_,                             \
-		.unit = UNIT_##unit_,                             \
-		labels_,                                          \
-		.source = SOURCE_##source_,                       \
-		.help = (help_),                                  \
+#define METRIC(id_, kind_, name_, unit_, labels_, source_, group_, help_) \
+	[METRIC_##id_] = {                                                \
+		.name = (name_),                                          \
+		.kind = KIND_##kind_,                                     \
+		.unit = UNIT_##unit_,                                     \
+		labels_,                                                  \
+		.source = SOURCE_##source_,                               \
+		.help = (help_),                                          \
 	},
 #include "metrics/catalog.def"
 #undef METRIC

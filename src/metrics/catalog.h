@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum metric {
-#define METRIC(id, kind, name, unit, labels, source, help) METRIC_##id,
+#define METRIC(id, kind, name, unit, labels, source, group, help) METRIC_##id,
 #include "metrics/catalog.def"
 #undef METRIC
 	N_METRICS

@@ -53,3 +53,10 @@ const char *client_version(void)
 {
 	return curl_version_info(CURLVERSION_NOW)->version;
 }
+
+const char *client_tls_version(void)
+{
+	const char *version = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+	return version ? version : "none";
+}

@@ -21,3 +21,5 @@ struct client *client_new(struct loop *loop) MUST_CHECK;
 struct client *client_free(struct client *client);
 /* Of libcurl: "7.88.1". */
 const char *client_version(void);
+/* Of the library it uses for TLS: "OpenSSL/3.0.17". */
+const char *client_tls_version(void);
