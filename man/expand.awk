@@ -76,6 +76,7 @@ BEGIN {
 	group["MODEL"] = "backends.models."
 	group["ALIAS"] = "routing.aliases."
 	group["FALLBACK"] = "routing.fallbacks."
+	group["PRICE"] = "prices."
 	# what stands behind the equals sign; unlisted types are texts
 	kind["GROUPS"] = "groups"
 	kind["STRINGS"] = "texts"
@@ -85,6 +86,7 @@ BEGIN {
 	kind["COUNT"] = "number"
 	kind["SIZE"] = "size"
 	kind["DURATION"] = "seconds"
+	kind["PRICE"] = "dollars"
 	kind["OCTAL"] = "mode"
 	kind["WORD"] = kind["CHOICE"] = kind["EITHER"] = "word"
 	kind["NAME"] = "name"
@@ -103,7 +105,7 @@ function option(    type, words) {
 		printf "One of: %s.\n", words
 	else if (type == "words")
 		printf "Some of: %s.\n", words
-	else if (type ~ /^(number|size|seconds)$/)
+	else if (type ~ /^(number|size|seconds|dollars)$/)
 		printf "From %s to %s%s.\n", row[6], row[7], (row[8] ? " " row[8] : "")
 	if (row[5] == "REQUIRED")
 		print "Required."

@@ -51,22 +51,11 @@ void answer_add_headers(const struct relay *relay)
 	relay_describe(relay);
 }
 
-enum { USAGE_PROMPT, USAGE_COMPLETION, N_USAGE_PATHS };
+static const struct json_path usage_paths[N_USAGE_PATHS] = {USAGE_PATHS};
 
-static const struct json_path usage_paths[N_USAGE_PATHS] = {
-	[USAGE_PROMPT] = {{"usage", "prompt_tokens"}},
-	[USAGE_COMPLETION] = {{"usage", "completion_tokens"}},
-};
-
-static void found_usage(void *context, size_t path, struct json_value value)
+static void found(void *context, size_t path, struct json_value value)
 {
-	struct usage *usage = context;
-	uint64_t tokens;
-
-	if (json_number_u53(value, &tokens) < 0)
-		return;
-	usage->seen = true;
-	*(path == USAGE_PROMPT ? &usage->prompt_tokens : &usage->completion_tokens) = tokens;
+	usage_found(context, path, value);
 }
 
 bool answer_read_usage(struct str text, struct usage *ret_usage)
@@ -75,7 +64,7 @@ bool answer_read_usage(struct str text, struct usage *ret_usage)
 	struct jsonscan scan = {
 		.paths = usage_paths,
 		.n_paths = N_USAGE_PATHS,
-		.found = found_usage,
+		.found = found,
 		.context = &usage,
 	};
 
@@ -119,7 +108,7 @@ void answer_plain_data(struct relay *relay, struct str data)
 	if (r == 0)
 		return;
 	if (r == -ENOMEM) {
-		relay->transfer = transfer_cancel(relay->transfer);
+		attempt_cancel(relay);
 		attempt_failed(relay, OUTCOME_CANCELLED);
 		return;
 	}

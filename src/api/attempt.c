@@ -19,15 +19,30 @@ static enum outcome outcome_of_status(unsigned status)
 	return status == 429 ? OUTCOME_HTTP_429 : OUTCOME_HTTP_4XX;
 }
 
+void attempt_cancel(struct relay *relay)
+{
+	if (relay->transfer)
+		transfer_get_trace(relay->transfer, &relay->trace);
+	relay->transfer = transfer_cancel(relay->transfer);
+}
+
+/* A small answer comes in one turn with its head: what has passed since then is our own work, and a
+ * read of the clock is spared. */
+static uint64_t end_of_attempt_ns(const struct relay *relay)
+{
+	return relay->head_ns > loop_now_ns(relay_loop(relay)) ? relay->head_ns
+							       : clock_monotonic_ns();
+}
+
 void attempt_ended(struct relay *relay, enum outcome outcome)
 {
 	const struct candidate *candidate = relay->candidate;
 
 	relay->outcome = outcome;
-	relay->upstream_ns += clock_monotonic_ns() - relay->attempt_began_ns;
+	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
 	atomic_fetch_sub_explicit(&candidate->backend->pending, 1, memory_order_relaxed);
 	attempts_note(&relay->attempts, outcome, relay->status);
-	record_attempt(relay->request->api, candidate->bundle, outcome);
+	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));
 }
@@ -45,13 +60,13 @@ static void on_head(void *context, const struct transfer_head *head)
 	enum outcome outcome = outcome_of_status(head->status);
 
 	relay->status = head->status;
-	backend_observe_latency(backend,
-				(clock_monotonic_ns() - relay->attempt_began_ns) / NS_PER_USEC);
+	relay->head_ns = clock_monotonic_ns();
+	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
 	if ((outcome != OUTCOME_OK && attempts_is_retryable(outcome, head->status) &&
 	     attempts_may_retry(&relay->attempts)) ||
 	    answer_keep_headers(relay, head) < 0) {
-		relay->transfer = transfer_cancel(relay->transfer);
+		attempt_cancel(relay);
 		attempt_failed(relay, outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome);
 		return;
 	}
@@ -77,7 +92,7 @@ static void on_data(void *context, struct str data)
  * the next anyhow; the only one deserves a fresh connection at once, whatever the retries. */
 static bool is_stale_connection(const struct relay *relay, const struct transfer_result *result)
 {
-	return result->outcome == OUTCOME_RESET && result->reused && !relay->was_stale &&
+	return result->outcome == OUTCOME_RESET && result->trace.reused && !relay->was_stale &&
 	       relay->attempts.current->n_candidates == 1;
 }
 
@@ -86,6 +101,7 @@ static void on_done(void *context, const struct transfer_result *result)
 	struct relay *relay = context;
 
 	relay->transfer = NULL;
+	relay->trace = result->trace;
 	switch (relay->phase) {
 	case RELAY_HEAD:
 		if (is_stale_connection(relay, result)) {
@@ -117,6 +133,8 @@ static void reset_answer(struct relay *relay)
 	relay->stream_done = relay->stream_finished = false;
 	relay->stream_failed = relay->stream_stuck = false;
 	relay->usage = (struct usage){0};
+	relay->trace = (struct transfer_trace){0};
+	relay->first_content_ns = relay->last_content_ns = relay->head_ns = 0;
 	buf_clear(&relay->headers);
 	buf_clear(&relay->plain);
 	sse_done(&relay->sse);
@@ -177,6 +195,8 @@ void attempt_start(struct relay *relay)
 		relay->transfer = transfer_start(request->api->in.client, &wanted, &events, relay);
 	relay->n_attempts++;
 	relay->attempt_began_ns = clock_monotonic_ns();
+	if (!request->times.routed_ns)
+		request->times.routed_ns = relay->attempt_began_ns;
 	atomic_fetch_add_explicit(&relay->candidate->backend->pending, 1, memory_order_relaxed);
 	if (relay->transfer)
 		return;
@@ -226,6 +246,7 @@ void attempt_next(struct relay *relay)
 	if (relay->attempts.tries_of_model > 1)
 		record_retry(relay->request->api, before->backend->name, relay->outcome);
 	relay->withholds_usage = relay->was_stale = false;
+	relay->upstream_ns += wait_ns;
 	if (wait_ns == 0)
 		attempt_start(relay);
 	else if (loop_timer_set(relay_loop(relay), &relay->backoff,

@@ -3,6 +3,7 @@
 #include "api/api_state.h"
 #include "api/relay.h"
 #include "api/request.h"
+#include "base/clock.h"
 
 static void chain_run(struct request *request)
 {
@@ -37,11 +38,23 @@ struct waiter *request_wait(struct request *request)
 	return request->waiter;
 }
 
+/* Mostly the body comes with the head, and no other reading of the clock is needed. */
+static uint64_t completed_ns(const struct request *request)
+{
+	uint64_t arrival_ns = request->exchange->arrival_ns;
+
+	return arrival_ns > loop_now_ns(request->api->in.loop) ? arrival_ns : clock_monotonic_ns();
+}
+
 void chain_start(struct request *request)
 {
 	struct model_request_error error;
+	int r;
 
-	if (model_request_parse(&request->wanted, buf_str(&request->exchange->body), &error) < 0)
+	request->times.complete_ns = completed_ns(request);
+	r = model_request_parse(&request->wanted, buf_str(&request->exchange->body), &error);
+	request->times.parsed_ns = clock_monotonic_ns();
+	if (r < 0)
 		request_problem(request, error.problem, error.message, error.param, NULL);
 	else
 		chain_run(request);

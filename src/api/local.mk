@@ -25,4 +25,6 @@ libnexusd_a_SOURCES += \
 	src/api/routes.def \
 	src/api/stats_json.c \
 	src/api/stats_json.h \
-	src/api/stream.c
+	src/api/stream.c \
+	src/api/usage.c \
+	src/api/usage.h

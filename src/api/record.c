@@ -23,6 +23,18 @@ static const char *const stage_names[] = {
 	[DISCONNECT_STREAMING] = "streaming",
 };
 
+static const char *const side_names[] = {
+	[SIDE_CLIENT] = "client",
+	[SIDE_UPSTREAM] = "upstream",
+};
+
+static const char *const phase_names[] = {
+	[OVERHEAD_PARSE] = "parse",
+	[OVERHEAD_ROUTE] = "route",
+	[OVERHEAD_RELAY] = "relay",
+	[OVERHEAD_TOTAL] = "total",
+};
+
 static const struct series *labelled(struct registry *registry, enum metric metric,
 				     const char *value)
 {
@@ -40,6 +52,12 @@ void record_init(struct record_series *series, struct registry *registry)
 	for (size_t i = 0; i < N_EXCLUSIONS; i++)
 		series->exclusions[i] = labelled(registry, METRIC_ROUTING_EXCLUSIONS,
 						 exclusion_name((enum exclusion)i));
+	for (size_t i = 0; i < N_SIDES; i++) {
+		series->received[i] = labelled(registry, METRIC_RECEIVED_BYTES, side_names[i]);
+		series->sent[i] = labelled(registry, METRIC_SENT_BYTES, side_names[i]);
+	}
+	for (size_t i = 0; i < N_OVERHEAD_PHASES; i++)
+		series->overhead[i] = labelled(registry, METRIC_GATEWAY_OVERHEAD, phase_names[i]);
 }
 
 static enum record_method method_of(const char *method)
@@ -89,7 +107,7 @@ static void count_model(struct request *request, uint64_t duration_ns)
 	struct bundle *bundle = request->bundle ? request->bundle : request->table->unknown;
 
 	slab_add(slab, bundle_requests(bundle, request->status), 1);
-	slab_observe(slab, bundle_duration(bundle), duration_ns);
+	slab_observe(slab, bundle_series(bundle, BUNDLE_DURATION), duration_ns);
 	if (request->status >= 200 && request->status < 300)
 		return;
 	slab_add(slab,
@@ -99,6 +117,31 @@ static void count_model(struct request *request, uint64_t duration_ns)
 					 str_of(request->model ? request->model : "_unknown"),
 				 }),
 		 1);
+}
+
+static void observe_overhead(struct api *api, enum overhead_phase phase, uint64_t ns)
+{
+	slab_observe(api->in.slab, api->series.overhead[phase], ns);
+}
+
+/* What a request cost beside the arrival of its body and the wait for backends. */
+static void count_overhead(struct request *request, uint64_t end_ns)
+{
+	const struct request_times *times = &request->times;
+	uint64_t upstream_ns = request->relay ? relay_upstream_ns(request->relay) : 0;
+	uint64_t total_ns = end_ns - times->complete_ns, before_ns;
+
+	if (!times->complete_ns)
+		return;
+	total_ns = total_ns > upstream_ns ? total_ns - upstream_ns : 0;
+	observe_overhead(request->api, OVERHEAD_TOTAL, total_ns);
+	observe_overhead(request->api, OVERHEAD_PARSE, times->parsed_ns - times->complete_ns);
+	if (!times->routed_ns)
+		return;
+	before_ns = times->routed_ns - times->complete_ns;
+	observe_overhead(request->api, OVERHEAD_ROUTE, times->routed_ns - times->parsed_ns);
+	observe_overhead(request->api, OVERHEAD_RELAY,
+			 total_ns > before_ns ? total_ns - before_ns : 0);
 }
 
 /* The reply did not get out whole. Whose doing was it? */
@@ -153,17 +196,22 @@ void record_begin(struct request *request)
 void record_end(struct request *request, bool delivered)
 {
 	struct api *api = request->api;
-	uint64_t duration_ns = clock_monotonic_ns() - request->exchange->arrival_ns;
+	struct exchange *exchange = request->exchange;
+	uint64_t end_ns = clock_monotonic_ns(), duration_ns = end_ns - exchange->arrival_ns;
 
 	if (!delivered)
 		judge_undelivered(request);
 	if (request->relay)
 		relay_settle(request->relay);
 	slab_gauge_add(api->in.slab, api->series.active_requests, -1);
-	count_gateway(api, request->route, method_of(request->exchange->method), request->status,
+	slab_add(api->in.slab, api->series.received[SIDE_CLIENT], exchange->body.len);
+	slab_add(api->in.slab, api->series.sent[SIDE_CLIENT], exchange->sent_bytes);
+	count_gateway(api, request->route, method_of(exchange->method), request->status,
 		      duration_ns);
-	if (request->route && (request->route->flags & ROUTE_MODEL))
+	if (request->route && (request->route->flags & ROUTE_MODEL)) {
 		count_model(request, duration_ns);
+		count_overhead(request, end_ns);
+	}
 	log_failure(request, duration_ns);
 }
 
@@ -172,9 +220,42 @@ void record_refusal(struct api *api, enum problem problem)
 	count_gateway(api, NULL, RECORD_METHOD_OTHER, problem_row(problem)->status, 0);
 }
 
-void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome)
+/* Phases that did not happen, such as a name lookup on a connection that was kept, are none. */
+static void observe_phase(struct slab *slab, struct bundle *bundle, enum bundle_slot slot,
+			  uint64_t began_ns, uint64_t ended_ns)
 {
-	slab_add(api->in.slab, bundle_upstream_requests(bundle, outcome), 1);
+	if (ended_ns > began_ns)
+		slab_observe(slab, bundle_series(bundle, slot), ended_ns - began_ns);
+}
+
+static void count_phases(struct slab *slab, struct bundle *bundle,
+			 const struct transfer_timings *timings)
+{
+	uint64_t ready_ns = timings->tls > timings->connect ? timings->tls : timings->connect;
+
+	observe_phase(slab, bundle, BUNDLE_PHASE_DNS, 0, timings->name_lookup);
+	observe_phase(slab, bundle, BUNDLE_PHASE_CONNECT, timings->name_lookup, timings->connect);
+	observe_phase(slab, bundle, BUNDLE_PHASE_TLS, timings->connect, timings->tls);
+	observe_phase(slab, bundle, BUNDLE_PHASE_FIRST_BYTE, ready_ns, timings->first_byte);
+	if (timings->first_byte)
+		observe_phase(slab, bundle, BUNDLE_PHASE_TRANSFER, timings->first_byte,
+			      timings->total);
+}
+
+void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome,
+		    const struct transfer_trace *trace)
+{
+	struct slab *slab = api->in.slab;
+
+	slab_add(slab, bundle_upstream_requests(bundle, outcome), 1);
+	slab_add(slab, api->series.sent[SIDE_UPSTREAM], trace->sent_bytes);
+	slab_add(slab, api->series.received[SIDE_UPSTREAM], trace->received_bytes);
+	count_phases(slab, bundle, &trace->timings);
+	if (trace->connected)
+		slab_add(slab,
+			 bundle_series(bundle, trace->reused ? BUNDLE_CONNECTION_REUSED
+							     : BUNDLE_CONNECTION_NEW),
+			 1);
 }
 
 void record_retry(struct api *api, const char *backend, enum outcome outcome)
@@ -193,14 +274,55 @@ void record_fallback(struct api *api, const char *from_model, const char *to_mod
 		 1);
 }
 
-void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage)
+/* Prices are for a million tokens. No sum comes near 64 bits: a backend's numbers end at 2^53, so
+ * they are clipped at what a billion dollars would buy. */
+static uint64_t cost_nano_usd(const struct usage *usage, const struct price_config *price)
+{
+	const double most = 1e18;
+	uint64_t cached = usage->cached_prompt_tokens < usage->prompt_tokens
+				  ? usage->cached_prompt_tokens
+				  : usage->prompt_tokens;
+	uint64_t cached_price = price->cached_prompt ? price->cached_prompt : price->prompt;
+	double cost = (double)(usage->prompt_tokens - cached) * (double)price->prompt +
+		      (double)cached * (double)cached_price +
+		      (double)usage->completion_tokens * (double)price->completion;
+
+	cost /= 1e6;
+	return cost < most ? (uint64_t)(cost + 0.5) : (uint64_t)most;
+}
+
+void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage,
+		  const struct price_config *price)
 {
 	struct slab *slab = api->in.slab;
 
 	if (!usage->seen) {
-		slab_add(slab, bundle_usage_missing(bundle), 1);
+		slab_add(slab, bundle_series(bundle, BUNDLE_USAGE_MISSING), 1);
 		return;
 	}
-	slab_observe(slab, bundle_tokens(bundle, TOKENS_PROMPT), usage->prompt_tokens);
-	slab_observe(slab, bundle_tokens(bundle, TOKENS_COMPLETION), usage->completion_tokens);
+	slab_observe(slab, bundle_series(bundle, BUNDLE_TOKENS_PROMPT), usage->prompt_tokens);
+	slab_observe(slab, bundle_series(bundle, BUNDLE_TOKENS_COMPLETION),
+		     usage->completion_tokens);
+	slab_add(slab, bundle_series(bundle, BUNDLE_PROMPT), usage->prompt_tokens);
+	slab_add(slab, bundle_series(bundle, BUNDLE_COMPLETION), usage->completion_tokens);
+	if (usage->cached_prompt_tokens)
+		slab_add(slab, bundle_series(bundle, BUNDLE_CACHED_PROMPT),
+			 usage->cached_prompt_tokens);
+	if (usage->reasoning_tokens)
+		slab_add(slab, bundle_series(bundle, BUNDLE_REASONING), usage->reasoning_tokens);
+	if (price)
+		slab_add(slab, bundle_series(bundle, BUNDLE_COST), cost_nano_usd(usage, price));
+}
+
+void record_stream(struct request *request, const struct usage *usage, uint64_t content_ns)
+{
+	const struct exchange *exchange = request->exchange;
+	struct slab *slab = request->api->in.slab;
+
+	if (exchange->marked_ns)
+		slab_observe(slab, bundle_series(request->bundle, BUNDLE_FIRST_TOKEN),
+			     exchange->marked_ns - exchange->arrival_ns);
+	if (content_ns && usage->completion_tokens > 1)
+		slab_observe(slab, bundle_series(request->bundle, BUNDLE_PER_TOKEN),
+			     content_ns / (usage->completion_tokens - 1));
 }

@@ -7,9 +7,11 @@
 
 #include "api/api.h"
 #include "api/request.h"
+#include "api/usage.h"
 #include "base/outcome.h"
 #include "base/problem.h"
 #include "route/attempts.h"
+#include "upstream/transfer.h"
 
 #define METHODS(X) X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(OPTIONS) X(PATCH)
 
@@ -29,21 +31,29 @@ enum disconnect_stage {
 	N_DISCONNECT_STAGES
 };
 
+/* The two sides on which bodies come and go. */
+enum record_side { SIDE_CLIENT, SIDE_UPSTREAM, N_SIDES };
+
+/* The gateway's own time: reading the body, choosing a backend, the rest, all of it. */
+enum overhead_phase {
+	OVERHEAD_PARSE,
+	OVERHEAD_ROUTE,
+	OVERHEAD_RELAY,
+	OVERHEAD_TOTAL,
+	N_OVERHEAD_PHASES
+};
+
 /* Series resolved before the first request. */
 struct record_series {
 	const struct series *active_requests, *connections, *streams;
 	const struct series *disconnects[N_DISCONNECT_STAGES];
 	const struct series *exclusions[N_EXCLUSIONS];
+	const struct series *received[N_SIDES], *sent[N_SIDES];
+	const struct series *overhead[N_OVERHEAD_PHASES];
 	/* by route (the last: none matched) and method; on first use */
 	struct {
 		const struct series *duration, *status_200;
 	} gateway[N_ROUTES + 1][N_RECORD_METHODS];
-};
-
-/* What a backend said an answer cost; `seen` when it said anything. */
-struct usage {
-	bool seen;
-	uint64_t prompt_tokens, completion_tokens;
 };
 
 void record_init(struct record_series *series, struct registry *registry);
@@ -51,8 +61,13 @@ void record_begin(struct request *request);
 void record_end(struct request *request, bool delivered);
 /* A connection was refused before there was a request. */
 void record_refusal(struct api *api, enum problem problem);
-void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome);
+void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome,
+		    const struct transfer_trace *trace);
 /* An attempt after the first at a model; backend and outcome are those of the one before. */
 void record_retry(struct api *api, const char *backend, enum outcome outcome);
 void record_fallback(struct api *api, const char *from_model, const char *to_model);
-void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage);
+/* `price` may be NULL. */
+void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage,
+		  const struct price_config *price);
+/* A stream that was relayed; `content_ns` from its first content to its last. */
+void record_stream(struct request *request, const struct usage *usage, uint64_t content_ns);

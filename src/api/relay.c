@@ -29,7 +29,7 @@ void relay_stop(struct relay *relay)
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
 	if (!relay->transfer)
 		return;
-	relay->transfer = transfer_cancel(relay->transfer);
+	attempt_cancel(relay);
 	attempt_ended(relay, OUTCOME_CANCELLED);
 }
 
@@ -121,7 +121,7 @@ static void deadline_passed(struct timer *timer)
 
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
 	if (relay->transfer) {
-		relay->transfer = transfer_cancel(relay->transfer);
+		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_TIMEOUT);
 	}
 	relay->outcome = OUTCOME_TIMEOUT;
@@ -240,9 +240,17 @@ void relay_settle(struct relay *relay)
 		return;
 	}
 	if (relay->usage.seen || request->status == 200)
-		record_usage(request->api, request->bundle, &relay->usage);
-	if (relay->phase == RELAY_STREAM)
+		record_usage(request->api, request->bundle, &relay->usage, relay->candidate->price);
+	if (relay->phase == RELAY_STREAM) {
 		slab_gauge_add(request->api->in.slab, request->api->series.streams, -1);
+		record_stream(request, &relay->usage,
+			      relay->last_content_ns - relay->first_content_ns);
+	}
+}
+
+uint64_t relay_upstream_ns(const struct relay *relay)
+{
+	return relay->upstream_ns;
 }
 
 uint64_t relay_retry_after_seconds(const struct relay *relay)

@@ -20,6 +20,8 @@ void relay_drained(struct relay *relay);
 /* The request is over: stops what still runs and brings request->bundle and its kin to their
  * final values. */
 void relay_settle(struct relay *relay);
+/* So long it has waited for backends, pauses between attempts included. */
+uint64_t relay_upstream_ns(const struct relay *relay);
 /* Accepts NULL, returns NULL. */
 struct relay *relay_free(struct relay *relay);
 

@@ -50,7 +50,10 @@ struct relay {
 	bool stream_stuck;    /* the client's queue is full or memory out */
 	unsigned n_attempts;
 	struct usage usage;
-	uint64_t attempt_began_ns, upstream_ns;
+	struct transfer_trace trace;                /* of the attempt that ended last */
+	uint64_t first_content_ns, last_content_ns; /* of a stream; 0 none */
+	uint64_t attempt_began_ns, head_ns;         /* of the attempt; 0: no head yet */
+	uint64_t upstream_ns;                       /* waited for backends */
 };
 
 /* relay.c */
@@ -68,6 +71,8 @@ void attempt_next(struct relay *relay);
 void attempt_start(struct relay *relay);
 /* Starts on the same backend again without asking for the usage. */
 void attempt_without_usage(struct relay *relay);
+/* Ends the transfer under way, if any; attempt_ended() must follow. */
+void attempt_cancel(struct relay *relay);
 /* Counts the attempt; its transfer is over. */
 void attempt_ended(struct relay *relay, enum outcome outcome);
 /* It came to nothing: counts it and goes on to the next. */

@@ -39,6 +39,13 @@ struct table_use {
 
 #define REQUEST_ID_MAX 64
 
+/* When a request for a model got how far, on clock_monotonic_ns()'s scale; 0: not yet. */
+struct request_times {
+	uint64_t complete_ns; /* all of it had arrived */
+	uint64_t parsed_ns;   /* its body was understood */
+	uint64_t routed_ns;   /* the first attempt began */
+};
+
 struct request {
 	struct api *api;
 	struct exchange *exchange;
@@ -56,6 +63,7 @@ struct request {
 	const char *backend, *model; /* for errors_total and the log; NULL unknown */
 
 	struct model_request wanted; /* of a request for a model */
+	struct request_times times;
 	size_t next_step;
 	struct waiter *waiter;
 	struct relay *relay;

@@ -5,37 +5,50 @@
  */
 #include "api/api_state.h"
 #include "api/relay_state.h"
+#include "base/clock.h"
 #include "base/jsonscan.h"
 
 enum {
-	FRAME_ERROR,
+	FRAME_ERROR = N_USAGE_PATHS,
 	FRAME_USAGE,
-	FRAME_PROMPT,
-	FRAME_COMPLETION,
 	FRAME_CHOICE,
 	FRAME_FINISH,
+	FRAME_CONTENT, /* and all that follow */
+	FRAME_REASONING,
+	FRAME_REASONING_CONTENT,
+	FRAME_TOOL_CALL,
+	FRAME_TEXT,
 	N_FRAME_PATHS
 };
 
 static const struct json_path frame_paths[N_FRAME_PATHS] = {
+	USAGE_PATHS,
 	[FRAME_ERROR] = {{"error"}},
 	[FRAME_USAGE] = {{"usage"}},
-	[FRAME_PROMPT] = {{"usage", "prompt_tokens"}},
-	[FRAME_COMPLETION] = {{"usage", "completion_tokens"}},
 	[FRAME_CHOICE] = {{"choices", "[]"}},
 	[FRAME_FINISH] = {{"choices", "[]", "finish_reason"}},
+	[FRAME_CONTENT] = {{"choices", "[]", "delta", "content"}},
+	[FRAME_REASONING] = {{"choices", "[]", "delta", "reasoning"}},
+	[FRAME_REASONING_CONTENT] = {{"choices", "[]", "delta", "reasoning_content"}},
+	[FRAME_TOOL_CALL] = {{"choices", "[]", "delta", "tool_calls", "[]"}},
+	[FRAME_TEXT] = {{"choices", "[]", "text"}},
 };
 
 /* What nexusd reads of a frame. */
 struct frame_facts {
-	bool error, usage, choice, finish;
+	bool error, usage, choice, finish, content;
 	struct usage tokens;
 };
+
+/* An empty text, as in the frame that only tells the role, is none. */
+static bool is_content(struct json_value value)
+{
+	return value.type == JSON_OBJECT || (value.type == JSON_STRING && value.text.n > 2);
+}
 
 static void found(void *context, size_t path, struct json_value value)
 {
 	struct frame_facts *facts = context;
-	uint64_t tokens;
 
 	switch (path) {
 	case FRAME_ERROR:
@@ -44,19 +57,21 @@ static void found(void *context, size_t path, struct json_value value)
 	case FRAME_USAGE:
 		facts->usage = value.type == JSON_OBJECT;
 		break;
-	case FRAME_PROMPT:
-		if (json_number_u53(value, &tokens) == 0)
-			facts->tokens.prompt_tokens = tokens;
-		break;
-	case FRAME_COMPLETION:
-		if (json_number_u53(value, &tokens) == 0)
-			facts->tokens.completion_tokens = tokens;
-		break;
 	case FRAME_CHOICE:
 		facts->choice = true;
 		break;
 	case FRAME_FINISH:
 		facts->finish = value.type == JSON_STRING;
+		break;
+	case FRAME_CONTENT:
+	case FRAME_REASONING:
+	case FRAME_REASONING_CONTENT:
+	case FRAME_TOOL_CALL:
+	case FRAME_TEXT:
+		facts->content |= is_content(value);
+		break;
+	default:
+		usage_found(&facts->tokens, path, value);
 		break;
 	}
 }
@@ -101,6 +116,20 @@ static bool is_done(struct str data)
 	return str_eq(str_trim(data), STR_LITERAL("[DONE]"));
 }
 
+static void note_content(struct relay *relay)
+{
+	struct api *api = relay->request->api;
+	uint64_t now = clock_monotonic_ns();
+
+	if (relay->first_content_ns == 0)
+		relay->first_content_ns = now;
+	else
+		slab_observe(api->in.slab,
+			     bundle_series(relay->candidate->bundle, BUNDLE_INTER_CHUNK),
+			     now - relay->last_content_ns);
+	relay->last_content_ns = now;
+}
+
 /* Commits, notes what the frame says, and tells whether it goes to the client. */
 static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 {
@@ -120,6 +149,8 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	if (!relay->committed)
 		commit(relay);
 	relay->stream_finished |= facts.finish;
+	if (facts.content)
+		note_content(relay);
 	if (facts.usage) {
 		/* The last one seen counts, never a sum. */
 		relay->usage = facts.tokens;
@@ -135,6 +166,8 @@ static bool on_frame(void *context, const struct sse_frame *frame)
 	if (!take_frame(relay, frame))
 		return relay->committed; /* swallowed: go on; a failed attempt: stop */
 	relay->stream_stuck = exchange_write(relay->request->exchange, frame->raw) < 0;
+	if (relay->first_content_ns)
+		exchange_mark(relay->request->exchange);
 	return !relay->stream_stuck;
 }
 
@@ -146,7 +179,7 @@ void stream_data(struct relay *relay, struct str data)
 		attempt_pause_if_full(relay);
 		return;
 	}
-	relay->transfer = transfer_cancel(relay->transfer);
+	attempt_cancel(relay);
 	if (!relay->committed) {
 		attempt_failed(relay, out_of_memory ? OUTCOME_CANCELLED : OUTCOME_HTTP_5XX);
 		return;

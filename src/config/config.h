@@ -79,6 +79,14 @@ struct alias_config {
 	char *name, *model;
 };
 
+/* Billionths of a US dollar for a million tokens. */
+struct price_config {
+	struct config_origin origin;
+	char *model; /* a name, perhaps with * and ? */
+	uint64_t prompt, completion;
+	uint64_t cached_prompt; /* 0: as prompt */
+};
+
 struct fallback_config {
 	struct config_origin origin;
 	char *model;
@@ -120,6 +128,9 @@ struct config {
 		struct fallback_config *fallbacks;
 		size_t n_fallbacks;
 	} routing;
+
+	struct price_config *prices;
+	size_t n_prices;
 
 	struct {
 		uint64_t interval, timeout; /* ns */

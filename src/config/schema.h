@@ -12,13 +12,14 @@
 #include "config/config.h"
 
 /* X(id, the struct of its objects, the list in which they stand) */
-#define SCOPES(X)                                        \
-	X(ROOT, struct config, "")                       \
-	X(LISTENER, struct listener_config, "listeners") \
-	X(BACKEND, struct backend_config, "backends")    \
-	X(MODEL, struct model_config, "backends.models") \
-	X(ALIAS, struct alias_config, "routing.aliases") \
-	X(FALLBACK, struct fallback_config, "routing.fallbacks")
+#define SCOPES(X)                                                \
+	X(ROOT, struct config, "")                               \
+	X(LISTENER, struct listener_config, "listeners")         \
+	X(BACKEND, struct backend_config, "backends")            \
+	X(MODEL, struct model_config, "backends.models")         \
+	X(ALIAS, struct alias_config, "routing.aliases")         \
+	X(FALLBACK, struct fallback_config, "routing.fallbacks") \
+	X(PRICE, struct price_config, "prices")
 
 /* X(id, type of the field, what to write, for messages) */
 #define OPTION_TYPES(X)                                                                    \
@@ -36,6 +37,7 @@
 	X(BOUNDS, struct config_bounds, "write ascending numbers such as ( 0.1, 0.5, 1 )") \
 	X(SIZE, uint64_t, "write bytes, or a number with K, M or G such as \"10M\"")       \
 	X(DURATION, uint64_t, "write seconds such as 30 or 0.25")                          \
+	X(PRICE, uint64_t, "write US dollars such as 2.5")                                 \
 	X(COUNT, uint64_t, "write a whole number")                                         \
 	X(OCTAL, unsigned, "write octal digits in double quotes such as \"0660\"")         \
 	X(BOOL, bool, "write true or false")                                               \

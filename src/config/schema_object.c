@@ -18,6 +18,7 @@ COUNT_FOLLOWS(struct config, listeners, n_listeners);
 COUNT_FOLLOWS(struct config, backends, n_backends);
 COUNT_FOLLOWS(struct config, routing.aliases, routing.n_aliases);
 COUNT_FOLLOWS(struct config, routing.fallbacks, routing.n_fallbacks);
+COUNT_FOLLOWS(struct config, prices, n_prices);
 COUNT_FOLLOWS(struct config_bounds, nano, n);
 COUNT_FOLLOWS(struct backend_config, models, n_models);
 COUNT_FOLLOWS(struct fallback_config, to, n_to);
@@ -27,6 +28,7 @@ BEGINS_WITH_ORIGIN(struct backend_config);
 BEGINS_WITH_ORIGIN(struct model_config);
 BEGINS_WITH_ORIGIN(struct alias_config);
 BEGINS_WITH_ORIGIN(struct fallback_config);
+BEGINS_WITH_ORIGIN(struct price_config);
 
 static bool has_default(const struct option *option)
 {

@@ -28,6 +28,9 @@ struct worker {
 	struct timer beat;
 	struct timer trim;
 	size_t crowd; /* most connections since the last trim */
+	struct slab *slab;
+	const struct series *lag;
+	uint64_t turns; /* of the loop, observed in `lag` */
 	bool draining, reported;
 	struct mail drain_mail, hurry_mail;               /* to the worker */
 	struct mail stopped_accepting_mail, drained_mail; /* to main */
@@ -93,11 +96,23 @@ static void watch_crowd(struct worker *worker)
 				      loop_now_ns(worker->loop) + TRIM_DELAY_NS);
 }
 
+/* Once a turn, however often the hooks run in it: of the one before. */
+static void observe_lag(struct worker *worker)
+{
+	uint64_t turns = loop_heartbeat(worker->loop);
+
+	if (turns == worker->turns)
+		return;
+	worker->turns = turns;
+	slab_observe(worker->slab, worker->lag, loop_last_turn_ns(worker->loop));
+}
+
 static uint64_t turn_end(struct hook *hook)
 {
 	struct worker *worker = container_of(hook, struct worker, hook);
 
 	watch_crowd(worker);
+	observe_lag(worker);
 	if (worker->draining && !worker->reported && server_connection_count(worker->server) == 0) {
 		worker->reported = true;
 		mailbox_post(worker->in.main, &worker->drained_mail);
@@ -152,13 +167,13 @@ static int build_api(struct worker *worker)
 		.mailbox = worker->mailbox,
 		.client = worker->client,
 		.registry = worker->in.registry,
-		.slab = registry_slab_new(worker->in.registry),
+		.slab = worker->slab,
 		.lifecycle = worker->in.lifecycle,
 		.steps = worker->in.steps,
 		.n_steps = worker->in.n_steps,
 	};
 
-	if (inputs.slab)
+	if (worker->slab)
 		worker->api = api_new(&inputs);
 	if (!worker->api)
 		return -ENOMEM;
@@ -197,6 +212,8 @@ static int build(struct worker *worker)
 	if (!worker->loop || !(worker->mailbox = mailbox_new(worker->loop)) ||
 	    !(worker->client = client_new(worker->loop)))
 		return -ENOMEM;
+	worker->slab = registry_slab_new(worker->in.registry);
+	worker->lag = registry_series(worker->in.registry, METRIC_EVENT_LOOP_LAG, NULL);
 	r = build_api(worker);
 	if (r == 0)
 		r = build_server(worker);

@@ -173,7 +173,7 @@ static void read_answer(struct health_check *check, const struct transfer_result
 			end(check);
 		return;
 	case STEP_LIST:
-		read_list(check, result->timings.first_byte);
+		read_list(check, result->trace.timings.first_byte);
 		return;
 	case STEP_DESCRIBE:
 		describe(check);
@@ -209,7 +209,7 @@ static void on_done(void *context, const struct transfer_result *result)
 	} else if (check->error < 0) {
 		end(check);
 	} else if (wants_clients_key(check)) {
-		judge(check, OUTCOME_OK, "", result->timings.first_byte);
+		judge(check, OUTCOME_OK, "", result->trace.timings.first_byte);
 		end(check);
 	} else if (check->status != 200 && check->step != STEP_DESCRIBE) {
 		(void)snprintf(detail, sizeof(detail), "HTTP status %u", check->status);

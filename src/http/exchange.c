@@ -224,6 +224,7 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 	struct server *server = context;
 	struct exchange *exchange = *request_context;
 	struct connection *connection;
+	bool delivered;
 
 	if (!exchange)
 		return;
@@ -231,9 +232,11 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 	connection = exchange->connection;
 	if (was_refused_by_library(exchange, code))
 		exchange->refusal = PROBLEM_BAD_FRAMING;
-	server->ops->end(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK &&
-					   exchange->queued && !exchange->aborted &&
-					   (!exchange->streaming || exchange->whole));
+	delivered = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && exchange->queued &&
+		    !exchange->aborted && (!exchange->streaming || exchange->whole);
+	if (delivered && !exchange->streaming && strcmp(exchange->method, "HEAD") != 0)
+		exchange->sent_bytes = exchange->reply_bytes;
+	server->ops->end(exchange, delivered);
 	exchange_free(exchange);
 	connection_enter(connection, CONNECTION_IDLE);
 	if (server->draining)

@@ -37,6 +37,10 @@ struct exchange {
 	unsigned status;
 	enum problem refusal; /* how it was refused out of turn, N_PROBLEMS when not */
 	struct buf queue;     /* of a stream */
+	uint64_t reply_bytes; /* of a reply that is no stream */
+	uint64_t sent_bytes;  /* of the reply's body; final in http_ops.end */
+	uint64_t mark_at;     /* exchange_mark(): so many bytes into the stream; 0 none */
+	uint64_t marked_ns;   /* when they were handed to the socket; 0 not yet */
 	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
 	bool request_complete, replied, sent, queued;
 	bool streaming, finished, whole, wants_drain, aborted, close_after;
@@ -65,6 +69,9 @@ void exchange_send(struct exchange *exchange);
 /* Appends to the stream's queue. -ENOMEM, -EMSGSIZE past the ceiling (4 times the high mark). */
 int exchange_write(struct exchange *exchange, struct str bytes) MUST_CHECK;
 size_t exchange_queued_bytes(const struct exchange *exchange);
+/* From what has been written so far the time of its handing over is wanted, in marked_ns. Only the
+ * first mark of a stream counts. */
+void exchange_mark(struct exchange *exchange);
 /* No more follows. Not `whole`: the queue is sent, then the connection closed without the end
  * that would pass it off as complete. */
 void exchange_finish(struct exchange *exchange, bool whole);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "http/connection.h"
 #include "http/exchange.h"
 
@@ -15,6 +16,7 @@ int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, 
 	assert(!exchange->replied);
 	exchange->replied = true;
 	exchange->status = status;
+	exchange->reply_bytes = length;
 	exchange->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
 	if (exchange->response)
 		return 0;
@@ -38,6 +40,9 @@ static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, si
 	}
 	memcpy(out, exchange->queue.data, n);
 	buf_consume(&exchange->queue, n);
+	exchange->sent_bytes += n;
+	if (exchange->mark_at && !exchange->marked_ns && exchange->sent_bytes >= exchange->mark_at)
+		exchange->marked_ns = clock_monotonic_ns();
 	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
 		exchange->wants_drain = false;
 		exchange->connection->server->ops->drained(exchange);
@@ -90,6 +95,12 @@ int exchange_write(struct exchange *exchange, struct str bytes)
 		exchange->wants_drain = true;
 	connection_wake(exchange->connection);
 	return 0;
+}
+
+void exchange_mark(struct exchange *exchange)
+{
+	if (!exchange->mark_at)
+		exchange->mark_at = exchange->sent_bytes + exchange->queue.len;
 }
 
 size_t exchange_queued_bytes(const struct exchange *exchange)

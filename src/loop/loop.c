@@ -17,6 +17,7 @@
 struct loop {
 	int epoll_fd;
 	uint64_t now_ns;
+	uint64_t last_turn_ns;
 	_Atomic uint64_t turns;
 
 	/* the batch being dispatched, so that loop_unwatch() can strike events out of it */
@@ -240,12 +241,12 @@ static uint64_t run_hooks(struct loop *loop)
 }
 
 /* Rounded up, so that a timer is never looked at just before it is due. */
-static int wait_msec(const struct loop *loop, uint64_t wait_ns)
+static int wait_msec(const struct loop *loop, uint64_t now, uint64_t wait_ns)
 {
 	uint64_t msec;
 
 	if (wait_ns > 0 && loop->n_timers > 0) {
-		uint64_t now = clock_monotonic_ns(), due = loop->heap[0]->due_ns;
+		uint64_t due = loop->heap[0]->due_ns;
 		uint64_t until = due > now ? due - now : 0;
 
 		if (until < wait_ns)
@@ -260,8 +261,11 @@ static int wait_msec(const struct loop *loop, uint64_t wait_ns)
 static void turn(struct loop *loop)
 {
 	/* Hooks first: what was set up before the loop ran must not wait for an event. */
-	int n = epoll_wait(loop->epoll_fd, loop->events, BATCH, wait_msec(loop, run_hooks(loop)));
+	uint64_t wait_ns = run_hooks(loop), now = clock_monotonic_ns();
+	int n;
 
+	loop->last_turn_ns = now - loop->now_ns;
+	n = epoll_wait(loop->epoll_fd, loop->events, BATCH, wait_msec(loop, now, wait_ns));
 	loop->now_ns = clock_monotonic_ns();
 	loop->n_events = n > 0 ? n : 0; /* EINTR: a turn without events */
 	for (loop->next_event = 0; loop->next_event < loop->n_events;) {
@@ -295,6 +299,11 @@ void loop_stop(struct loop *loop)
 uint64_t loop_now_ns(const struct loop *loop)
 {
 	return loop->now_ns;
+}
+
+uint64_t loop_last_turn_ns(const struct loop *loop)
+{
+	return loop->last_turn_ns;
 }
 
 uint64_t loop_heartbeat(const struct loop *loop)

@@ -48,6 +48,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* The time at the start of the turn: free of system calls, at most one turn old. */
 uint64_t loop_now_ns(const struct loop *loop);
+/* How long the last turn took that has ended: so long an event may have waited for the next. */
+uint64_t loop_last_turn_ns(const struct loop *loop);
 /* Counts turns; another thread may read it to see that the loop lives. */
 uint64_t loop_heartbeat(const struct loop *loop);
 

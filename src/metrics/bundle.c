@@ -8,32 +8,8 @@
 
 #include "metrics/registry_state.h"
 
-/* The statuses that end nearly all requests, the commonest first. Others are looked up each time.
- */
-static const unsigned short cached_statuses[] = {
-	200, 400, 401, 403, 404, 408, 413, 422, 429, 499, 500, 502, 503, 504, 529,
-};
-
-enum {
-	N_OUTCOMES = 0
-#define X(id, name) +1
-	OUTCOMES(X)
-#undef X
-};
-
-/* NULL until first used. */
-typedef _Atomic(const struct series *) series_slot;
-
-struct bundle {
-	struct registry *registry;
-	struct str model, backend;
-	series_slot requests[ARRAY_SIZE(cached_statuses)];
-	series_slot duration;
-	series_slot tokens[N_TOKEN_TYPES];
-	series_slot upstream_requests[N_OUTCOMES];
-	series_slot usage_missing;
-	char names[];
-};
+/* The commonest first. */
+static const unsigned short cached_statuses[] = {BUNDLE_STATUSES};
 
 /* The model's name, its length, the backend's name: no two pairs read the same. */
 static int write_key(struct buf *out, struct str model, struct str backend)
@@ -119,16 +95,21 @@ void bundle_done_registry(struct registry *registry)
 
 /* Two threads may both look it up the first time; they find the same series. */
 static const struct series *resolve(struct bundle *bundle, series_slot *slot, enum metric metric,
-				    struct str third)
+				    struct str own_value)
 {
-	const struct str values[] = {bundle->model, bundle->backend, third};
+	const struct metric_row *row = metric_row(metric);
+	struct str values[METRIC_MAX_LABELS];
 	/* Pairs with the release below: the series is found whole. */
 	const struct series *series = atomic_load_explicit(slot, memory_order_acquire);
 
-	if (!series) {
-		series = registry_series(bundle->registry, metric, values);
-		atomic_store_explicit(slot, series, memory_order_release);
-	}
+	if (series)
+		return series;
+	for (size_t i = 0; i < row->n_labels; i++)
+		values[i] = strcmp(row->labels[i], "model") == 0     ? bundle->model
+			    : strcmp(row->labels[i], "backend") == 0 ? bundle->backend
+								     : own_value;
+	series = registry_series(bundle->registry, metric, values);
+	atomic_store_explicit(slot, series, memory_order_release);
 	return series;
 }
 
@@ -158,32 +139,31 @@ const struct series *bundle_requests(struct bundle *bundle, unsigned status)
 	return resolve(bundle, slot, METRIC_REQUESTS, (struct str){text, (size_t)n});
 }
 
-const struct series *bundle_duration(struct bundle *bundle)
-{
-	return resolve(bundle, &bundle->duration, METRIC_REQUEST_DURATION, (struct str){NULL, 0});
-}
-
-const struct series *bundle_tokens(struct bundle *bundle, enum token_type type)
-{
-	return resolve(bundle, &bundle->tokens[type], METRIC_TOKENS,
-		       type == TOKENS_PROMPT ? STR_LITERAL("prompt") : STR_LITERAL("completion"));
-}
-
 const struct series *bundle_upstream_requests(struct bundle *bundle, enum outcome outcome)
 {
 	return resolve(bundle, &bundle->upstream_requests[outcome], METRIC_UPSTREAM_REQUESTS,
 		       str_of(outcome_name(outcome)));
 }
 
-const struct series *bundle_usage_missing(struct bundle *bundle)
+static const struct {
+	enum metric metric;
+	const char *value;
+	bool born;
+} slots[] = {
+#define X(id, metric, value, born) [BUNDLE_##id] = {METRIC_##metric, value, born},
+	BUNDLE_SLOTS(X)
+#undef X
+};
+
+const struct series *bundle_resolve(struct bundle *bundle, enum bundle_slot slot)
 {
-	return resolve(bundle, &bundle->usage_missing, METRIC_USAGE_MISSING, (struct str){NULL, 0});
+	return resolve(bundle, &bundle->slots[slot], slots[slot].metric, str_of(slots[slot].value));
 }
 
 void bundle_birth(struct bundle *bundle)
 {
 	bundle_requests(bundle, 200);
-	bundle_duration(bundle);
-	bundle_tokens(bundle, TOKENS_PROMPT);
-	bundle_tokens(bundle, TOKENS_COMPLETION);
+	for (int slot = 0; slot < N_BUNDLE_SLOTS; slot++)
+		if (slots[slot].born)
+			bundle_resolve(bundle, (enum bundle_slot)slot);
 }

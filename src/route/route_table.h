@@ -28,7 +28,8 @@ struct candidate {
 	struct backend *backend;             /* referenced by the table */
 	const struct backend_config *config; /* of the table's configuration */
 	struct bundle *bundle;
-	size_t index; /* of the backend in the table's configuration */
+	const struct price_config *price; /* of the table's configuration; NULL none */
+	size_t index;                     /* of the backend in the table's configuration */
 	const struct backend_model
 		*model; /* what is known of the model there; owned by the table */
 };

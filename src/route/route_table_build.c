@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/route_table.h"
 
+#include <fnmatch.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,14 @@ static void describe(struct backend_model *description, const struct listing *li
 	description->id = id;
 }
 
+static const struct price_config *find_price(const struct config *config, const char *model)
+{
+	for (size_t i = 0; i < config->n_prices; i++)
+		if (fnmatch(config->prices[i].model, model, FNM_NOESCAPE) == 0)
+			return &config->prices[i];
+	return NULL;
+}
+
 static bool set_candidate(struct builder *b, struct candidate *candidate,
 			  const struct route_model *model, const struct listing *listing)
 {
@@ -107,6 +116,7 @@ static bool set_candidate(struct builder *b, struct candidate *candidate,
 	*candidate = (struct candidate){
 		.backend = b->table->backends[listing->index],
 		.config = &b->table->config->backends[listing->index],
+		.price = find_price(b->table->config, model->id),
 		.index = listing->index,
 		.model = description,
 	};

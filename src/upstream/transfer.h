@@ -49,13 +49,19 @@ struct transfer_timings {
 	uint64_t name_lookup, connect, tls, first_byte, total;
 };
 
+/* What became of it on the network so far. */
+struct transfer_trace {
+	bool connected; /* it has had a connection; false for transports without any */
+	bool reused;    /* that was kept alive: no name lookup, connect and TLS of its own */
+	struct transfer_timings timings;
+	uint64_t sent_bytes, received_bytes; /* of bodies */
+};
+
 struct transfer_result {
 	enum outcome outcome; /* OK whenever a whole answer came, whatever its status */
 	unsigned status;      /* 0 when no head came */
-	bool reused;          /* the connection was */
-	struct transfer_timings timings;
-	uint64_t sent_bytes, received_bytes; /* of bodies */
-	const char *error;                   /* for the log: static or valid during the callback */
+	struct transfer_trace trace;
+	const char *error; /* for the log: static or valid during the callback */
 };
 
 struct transfer_events {
@@ -74,6 +80,8 @@ struct transfer *transfer_start(struct client *client, const struct transfer_req
 void transfer_pause(struct transfer *transfer);
 /* No data is delivered from inside this call. Safe when not paused. */
 void transfer_resume(struct transfer *transfer);
+/* For who cancels: on_done tells it otherwise. */
+void transfer_get_trace(const struct transfer *transfer, struct transfer_trace *ret_trace);
 /* Ends it at once, closing the connection unless the answer was complete. Accepts NULL, returns
  * NULL. */
 struct transfer *transfer_cancel(struct transfer *transfer);

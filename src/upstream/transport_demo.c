@@ -54,18 +54,27 @@ static void release(struct demo_transfer *t)
 	free(t);
 }
 
+static void demo_trace(const struct transfer *transfer, struct transfer_trace *ret_trace)
+{
+	const struct demo_transfer *t = container_of(transfer, const struct demo_transfer, base);
+
+	*ret_trace = (struct transfer_trace){
+		.timings.first_byte = t->first_byte_ns,
+		.timings.total = clock_monotonic_ns() - t->start_ns,
+		.sent_bytes = t->request.body.n,
+		.received_bytes = t->received_bytes,
+	};
+}
+
 static void finish(struct demo_transfer *t, enum outcome outcome, const char *error)
 {
 	struct transfer_result result = {
 		.outcome = outcome,
 		.status = t->head_sent ? t->answer.status : 0,
-		.timings.first_byte = t->first_byte_ns,
-		.timings.total = clock_monotonic_ns() - t->start_ns,
-		.sent_bytes = t->request.body.n,
-		.received_bytes = t->received_bytes,
 		.error = error,
 	};
 
+	demo_trace(&t->base, &result.trace);
 	unschedule(t);
 	t->base.events.on_done(t->base.context, &result);
 	release(t);
@@ -198,4 +207,5 @@ static void demo_cancel(struct transfer *transfer)
 		release(t);
 }
 
-const struct transport transport_demo = {demo_start, demo_pause, demo_resume, demo_cancel};
+const struct transport transport_demo = {demo_start, demo_pause, demo_resume, demo_trace,
+					 demo_cancel};

@@ -15,6 +15,11 @@ static struct http_transfer *from_base(struct transfer *transfer)
 	return container_of(transfer, struct http_transfer, base);
 }
 
+static const struct http_transfer *from_const_base(const struct transfer *transfer)
+{
+	return container_of(transfer, const struct http_transfer, base);
+}
+
 static struct http_transfer *from_easy(CURL *easy)
 {
 	char *pointer = NULL;
@@ -31,27 +36,34 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info)
 	return usec > 0 ? (uint64_t)usec * NS_PER_USEC : 0;
 }
 
-static void measure(const struct http_transfer *t, struct transfer_result *result)
+static void http_trace(const struct transfer *transfer, struct transfer_trace *ret_trace)
 {
-	curl_off_t sent = 0;
+	const struct http_transfer *t = from_const_base(transfer);
 	uint64_t elapsed_ns = loop_now_ns(t->client->loop) - t->start_ns;
+	struct transfer_timings timings = {0};
+	curl_off_t sent = 0;
 	long n_connects = 0;
 
+	*ret_trace = (struct transfer_trace){0};
+	if (!t->added)
+		return;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &n_connects);
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-	result->sent_bytes = (uint64_t)sent;
-	result->received_bytes = t->received_bytes;
-	result->timings.first_byte = phase_ns(t->easy, CURLINFO_STARTTRANSFER_TIME_T);
-	result->timings.total = phase_ns(t->easy, CURLINFO_TOTAL_TIME_T);
+	timings.first_byte = phase_ns(t->easy, CURLINFO_STARTTRANSFER_TIME_T);
+	timings.total = phase_ns(t->easy, CURLINFO_TOTAL_TIME_T);
 	/* libcurl's clock stands while a transfer is silent or paused. */
-	if (result->timings.total < elapsed_ns)
-		result->timings.total = elapsed_ns;
-	result->reused = t->resent || (n_connects == 0 && result->timings.first_byte > 0);
-	if (result->reused)
-		return;
-	result->timings.name_lookup = phase_ns(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
-	result->timings.connect = phase_ns(t->easy, CURLINFO_CONNECT_TIME_T);
-	result->timings.tls = phase_ns(t->easy, CURLINFO_APPCONNECT_TIME_T);
+	if (timings.total < elapsed_ns)
+		timings.total = elapsed_ns;
+	ret_trace->reused = t->resent || (n_connects == 0 && t->requested);
+	if (!ret_trace->reused) {
+		timings.name_lookup = phase_ns(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
+		timings.connect = phase_ns(t->easy, CURLINFO_CONNECT_TIME_T);
+		timings.tls = phase_ns(t->easy, CURLINFO_APPCONNECT_TIME_T);
+	}
+	ret_trace->connected = ret_trace->reused || timings.connect > 0;
+	ret_trace->timings = timings;
+	ret_trace->sent_bytes = (uint64_t)sent;
+	ret_trace->received_bytes = t->received_bytes;
 }
 
 /* Leaves libcurl and the loop: from here on no callback can come. */
@@ -79,8 +91,7 @@ static void finish(struct http_transfer *t, enum outcome outcome, const char *er
 		.error = error,
 	};
 
-	if (t->added)
-		measure(t, &result);
+	http_trace(&t->base, &result.trace);
 	detach(t);
 	t->base.events.on_done(t->base.context, &result);
 	release(t);
@@ -338,4 +349,5 @@ static void http_cancel(struct transfer *transfer)
 	(void)curl_easy_pause(t->easy, CURLPAUSE_ALL);
 }
 
-const struct transport transport_http = {http_start, http_pause, http_resume, http_cancel};
+const struct transport transport_http = {http_start, http_pause, http_resume, http_trace,
+					 http_cancel};

@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "export/openmetrics.h"
-#include "metrics/bundle.h"
 #include "metrics/registry.h"
+#include "tests/recording.h"
 
 enum { MAX_ROUNDS = 101, MAX_THREADS = 2, N_SERIES = 1024, N_VALUES = 4096 };
 
@@ -28,8 +28,7 @@ static struct {
 	struct slab *slabs[MAX_THREADS];
 	const struct series *counters[N_SERIES], *histograms[N_SERIES];
 	struct names names[N_SERIES];
-	const struct series *tokens[2], *gateway_active, *streams;
-	struct bundle *bundle;
+	struct recording recordings[MAX_THREADS];
 	uint64_t values[N_VALUES]; /* durations with a long tail, ns */
 	uint16_t order[N_VALUES];  /* of series, random */
 } bench;
@@ -124,34 +123,10 @@ static void clock_read(unsigned thread, uint64_t n)
 	atomic_store_explicit(&shared.counter, sum, memory_order_relaxed);
 }
 
-/* All that one streamed chat completion leaves behind, with four reads of the clock. */
-static void record_request(struct slab *slab, uint64_t i)
-{
-	static const struct str gateway[] = {{"POST", 4}, {"/v1/chat/completions", 20}, {"200", 3}};
-	uint64_t arrival = clock_monotonic_ns();
-	uint64_t first_byte, end;
-
-	slab_gauge_add(slab, bench.gateway_active, 1);
-	slab_gauge_add(slab, bench.streams, 1);
-	first_byte = clock_monotonic_ns();
-	end = clock_monotonic_ns();
-	slab_add(slab, bundle_upstream_requests(bench.bundle, OUTCOME_OK), 1);
-	slab_add(slab, bundle_requests(bench.bundle, 200), 1);
-	slab_observe(slab, bundle_duration(bench.bundle), end - arrival + value_at(i));
-	slab_observe(slab, bundle_tokens(bench.bundle, TOKENS_PROMPT), value_at(i) >> 20);
-	slab_observe(slab, bundle_tokens(bench.bundle, TOKENS_COMPLETION), value_at(i) >> 18);
-	slab_add(slab, registry_series(bench.registry, METRIC_GATEWAY_REQUESTS, gateway), 1);
-	slab_observe(slab,
-		     registry_series(bench.registry, METRIC_GATEWAY_REQUEST_DURATION, gateway),
-		     clock_monotonic_ns() - first_byte);
-	slab_gauge_add(slab, bench.streams, -1);
-	slab_gauge_add(slab, bench.gateway_active, -1);
-}
-
 static void whole_request(unsigned thread, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
-		record_request(bench.slabs[thread], i);
+		recording_run(&bench.recordings[thread], 200);
 }
 
 struct row {
@@ -171,7 +146,7 @@ static struct row rows[] = {
 	{.what = "lookup by 3 labels, one series", .run = lookup_hot, .n = 300000},
 	{.what = "lookup by 3 labels, 1024 at random", .run = lookup, .n = 300000},
 	{.what = "one read of the clock", .run = clock_read, .n = 300000},
-	{.what = "a whole request, 4 clock reads", .run = whole_request, .n = 100000},
+	{.what = "a whole request, 5 clock reads", .run = whole_request, .n = 100000},
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -281,14 +256,8 @@ static void set_up(void)
 	fill_values();
 	for (size_t i = 0; i < N_SERIES; i++)
 		name_series(i);
-	bench.gateway_active =
-		registry_series(bench.registry, METRIC_GATEWAY_ACTIVE_REQUESTS, NULL);
-	bench.streams = registry_series(bench.registry, METRIC_ACTIVE_STREAMS, NULL);
-	bench.bundle =
-		bundle_find(bench.registry, STR_LITERAL("llama3.1:70b"), STR_LITERAL("gpu-1"));
-	if (!bench.bundle)
-		abort();
-	bundle_birth(bench.bundle);
+	for (size_t i = 0; i < MAX_THREADS; i++)
+		recording_init(&bench.recordings[i], bench.registry, "llama3.1:70b", "gpu-1");
 }
 
 static size_t count_lines(const struct buf *text)

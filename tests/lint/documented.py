@@ -14,7 +14,7 @@ TABLES = {
 }
 GROUPS = {"ROOT": "", "LISTENER": "listeners.", "BACKEND": "backends.",
           "MODEL": "backends.models.", "ALIAS": "routing.aliases.",
-          "FALLBACK": "routing.fallbacks."}
+          "FALLBACK": "routing.fallbacks.", "PRICE": "prices."}
 TOKEN = re.compile(r'"([^"]*)"|(\w+\([^)]*\))|([^\s,()"][^,()"]*)')
 
 

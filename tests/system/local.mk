@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/system/test_health.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
+	tests/system/test_recording.py \
 	tests/system/test_relay.py \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \

@@ -131,11 +131,18 @@ def test_buckets():
 
 
 def test_own_buckets_and_names():
-    bounds = {"duration": [0.25, 2.0], "gateway": [1, 2, 3], "tokens": [1, 100]}
+    bounds = {"duration": [0.25, 2.0], "gateway": [1, 2, 3], "tokens": [1, 100],
+              "first_token": [0.5], "per_token": [0.125, 0.5], "phase": [3], "overhead": [0.001]}
     wanted = {"nexus_request_duration_seconds": ["0.25", "2.0"],
               "nexus_backend_latency_seconds": ["0.25", "2.0"],
               "gateway_request_duration_seconds": ["1.0", "2.0", "3.0"],
-              "nexus_request_tokens": ["1.0", "100.0"]}
+              "nexus_request_tokens": ["1.0", "100.0"],
+              "nexus_time_to_first_token_seconds": ["0.5"],
+              "nexus_time_per_output_token_seconds": ["0.125", "0.5"],
+              "nexus_inter_chunk_seconds": ["0.125", "0.5"],
+              "nexus_upstream_phase_seconds": ["3.0"],
+              "nexus_gateway_overhead_seconds": ["0.001"],
+              "nexus_event_loop_lag_seconds": ["0.001"]}
     a = FakeBackend("a", [MODEL])
     with Rig([a], backends=[backend(a)],
              metrics={"naming": "clean", "buckets": bounds}) as (daemon, _):

@@ -30,6 +30,7 @@ unit_tests = \
 	tests/unit/test_probe \
 	tests/unit/test_prober \
 	tests/unit/test_problem \
+	tests/unit/test_recording \
 	tests/unit/test_registry \
 	tests/unit/test_route_table \
 	tests/unit/test_schema \
@@ -42,9 +43,12 @@ unit_tests = \
 	tests/unit/test_transfer_control \
 	tests/unit/test_transfer_pause \
 	tests/unit/test_transfer_request
+tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_lock
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 EXTRA_DIST += \
+	tests/recording.h \
 	tests/tap.h \
 	tests/unit/config_files.h \
 	tests/unit/config_fixture.h \

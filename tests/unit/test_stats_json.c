@@ -52,11 +52,11 @@ static void request(struct scene *scene, const char *model, const char *backend,
 
 	fleet_need(bundle);
 	slab_add(scene->slab, bundle_requests(bundle, status), 1);
-	slab_observe(scene->slab, bundle_duration(bundle), usec * 1000);
+	slab_observe(scene->slab, bundle_series(bundle, BUNDLE_DURATION), usec * 1000);
 	if (status != 200)
 		return;
-	slab_observe(scene->slab, bundle_tokens(bundle, TOKENS_PROMPT), 10);
-	slab_observe(scene->slab, bundle_tokens(bundle, TOKENS_COMPLETION), 3);
+	slab_observe(scene->slab, bundle_series(bundle, BUNDLE_TOKENS_PROMPT), 10);
+	slab_observe(scene->slab, bundle_series(bundle, BUNDLE_TOKENS_COMPLETION), 3);
 }
 
 /* malloc'ed, NUL-terminated. */

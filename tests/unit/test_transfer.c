@@ -114,7 +114,7 @@ static void check_answer(const struct answer *a, const struct run *run)
 	   outcome_name(a->outcome), outcome_name(run->result.outcome), run->error);
 	is_int(run->result.status, a->status, "%s: status", a->what);
 	ok(run_body_is(run, a->body), "%s: body", a->what);
-	ok(run->result.received_bytes == run->body.len, "%s: bytes counted", a->what);
+	ok(run->result.trace.received_bytes == run->body.len, "%s: bytes counted", a->what);
 	ok(run->n_heads == (a->status != 0) && run->n_dones == 1 && run->n_after == 0,
 	   "%s: the events in order", a->what);
 	ok((a->outcome == OUTCOME_OK) == (run->error[0] == '\0'), "%s: an error has its text",

@@ -75,7 +75,7 @@ static void test_pause(void)
 	loop_run(loop);
 	ok(run.result.outcome == OUTCOME_OK && received == MUCH && !pattern_broken,
 	   "64 MB with pauses, every byte once");
-	is_u64(run.result.received_bytes, MUCH, "and counted");
+	is_u64(run.result.trace.received_bytes, MUCH, "and counted");
 	ok(run.n_after == 0, "never data while paused");
 	run_finish(&run);
 	ok(!server_join(&server), "the server is content");
@@ -170,7 +170,7 @@ static void test_idle_while_paused(void)
 	run_start(&run);
 	loop_run(loop);
 	is_int(run.result.outcome, OUTCOME_TIMEOUT, "silence after a pause times out");
-	ok(run.result.timings.total >= 80 * NS_PER_MSEC, "the pause does not count as silence");
+	ok(run.result.trace.timings.total >= 80 * NS_PER_MSEC, "the pause does not count as silence");
 	run_finish(&run);
 	ok(!server_join(&server), "the server saw the close");
 }

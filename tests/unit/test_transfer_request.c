@@ -37,10 +37,10 @@ static void test_request(void)
 	run_start(&run);
 	loop_run(loop);
 	is_int(run.result.outcome, OUTCOME_OK, "a POST is answered");
-	is_u64(run.result.sent_bytes, 13, "the body's bytes are counted");
-	ok(!run.result.reused && run.result.timings.connect > 0, "a new connection was made");
-	ok(run.result.timings.first_byte >= run.result.timings.connect &&
-		   run.result.timings.total >= run.result.timings.first_byte,
+	is_u64(run.result.trace.sent_bytes, 13, "the body's bytes are counted");
+	ok(!run.result.trace.reused && run.result.trace.timings.connect > 0, "a new connection was made");
+	ok(run.result.trace.timings.first_byte >= run.result.trace.timings.connect &&
+		   run.result.trace.timings.total >= run.result.trace.timings.first_byte,
 	   "the phases follow each other");
 	is_text(run.content_type, "text/plain", "content type");
 	is_text(run.header_text, "Content-Type=text/plain;X-B=;content-length=2;", "all headers");
@@ -110,7 +110,7 @@ static void test_large_body(void)
 	run_start(&run);
 	loop_run(loop);
 	is_int(run.result.outcome, OUTCOME_OK, "3 MB are sent");
-	is_u64(run.result.sent_bytes, n, "all of them");
+	is_u64(run.result.trace.sent_bytes, n, "all of them");
 	run_finish(&run);
 	ok(!server_join(&server) && server.request_bytes > n, "and received");
 	free(body);
@@ -242,7 +242,7 @@ static void check_reuse(const struct reuse *row)
 	   outcome_name(row->outcome), outcome_name(run.result.outcome), run.error);
 	ok(run_body_is(&run, row->outcome == OUTCOME_OK ? "two" : ""), "%s: its own answer",
 	   row->what);
-	ok(run.result.reused == row->reused, "%s: reused is said", row->what);
+	ok(run.result.trace.reused == row->reused, "%s: reused is said", row->what);
 	run_finish(&run);
 	ok(!server_join(&server), "%s: the server is content", row->what);
 	is_u64(server.n_accepted, row->n_accepted, "connections");

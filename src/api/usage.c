@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/usage.h"
+
+void usage_found(struct usage *usage, size_t path, struct json_value value)
+{
+	uint64_t tokens;
+
+	if (json_number_u53(value, &tokens) < 0)
+		return;
+	switch (path) {
+	case USAGE_PROMPT:
+		usage->prompt_tokens = tokens;
+		usage->seen = true;
+		break;
+	case USAGE_COMPLETION:
+		usage->completion_tokens = tokens;
+		usage->seen = true;
+		break;
+	case USAGE_CACHED:
+		usage->cached_prompt_tokens = tokens;
+		break;
+	case USAGE_REASONING:
+		usage->reasoning_tokens = tokens;
+		break;
+	default:
+		break;
+	}
+}
