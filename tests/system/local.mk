@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/system/run_all.py \
 	tests/system/tap.py \
 	tests/system/test_cancel.py \
+	tests/system/test_cardinality.py \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
