@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/bench/README.md \
 	tests/bench/bench_programs.py \
 	tests/bench/bench_table.py \
+	tests/bench/metrics \
 	tests/bench/nginx.conf.in \
 	tests/bench/quick
 
@@ -42,4 +43,8 @@ bench-quick: all $(bench_programs)
 	NEXUSD='$(abs_top_builddir)/nexusd' NEXUSD_BUILD='$(abs_top_builddir)' \
 		'$(srcdir)/tests/bench/quick'
 
-.PHONY: bench-quick
+bench-metrics: all $(bench_programs)
+	NEXUSD='$(abs_top_builddir)/nexusd' NEXUSD_BUILD='$(abs_top_builddir)' \
+		'$(srcdir)/tests/bench/metrics'
+
+.PHONY: bench-quick bench-metrics
