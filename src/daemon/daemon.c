@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
+#include "daemon/process_metrics.h"
 #include "daemon/service.h"
 #include "nexusd/messages.h"
 
@@ -81,7 +82,7 @@ static int metrics_up(struct daemon *daemon)
 	if (!daemon->registry || !(daemon->slab = registry_slab_new(daemon->registry)) ||
 	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)))
 		return -ENOMEM;
-	return 0;
+	return process_metrics_provide(daemon->registry);
 }
 
 static void metrics_down(struct daemon *daemon)

@@ -11,9 +11,10 @@
 #include "upstream/client.h"
 
 struct fleet {
-	pthread_mutex_t mutex;     /* around `table` alone */
+	pthread_mutex_t mutex;     /* around the next two */
 	struct route_table *table; /* a reference */
-	uint64_t started_ns;
+	uint64_t configured_msec;  /* when its configuration came into force */
+	uint64_t started_ns, started_msec;
 };
 
 struct route_table *fleet_take(struct fleet *fleet)
@@ -33,6 +34,9 @@ void fleet_set(struct fleet *fleet, struct route_table *table)
 	pthread_mutex_lock(&fleet->mutex);
 	before = fleet->table;
 	fleet->table = route_table_ref(table);
+	/* A table is built anew for new models, too. */
+	if (!before || before->config != table->config)
+		fleet->configured_msec = clock_realtime_msec();
 	pthread_mutex_unlock(&fleet->mutex);
 	route_table_unref(before);
 }
@@ -68,6 +72,20 @@ static void emit_pending(const struct backend *backend, const struct backend_con
 static void collect_pending(void *context, provider_emit_fn *emit, void *emitter)
 {
 	visit_backends(context, emit_pending, &(struct emit){emit, emitter});
+}
+
+static void emit_up(const struct backend *backend, const struct backend_config *config UNUSED,
+		    void *cookie)
+{
+	struct emit *emit = cookie;
+
+	emit->emit(emit->emitter, &(struct str){backend->name, strlen(backend->name)},
+		   backend_is_healthy(backend));
+}
+
+static void collect_up(void *context, provider_emit_fn *emit, void *emitter)
+{
+	visit_backends(context, emit_up, &(struct emit){emit, emitter});
 }
 
 static void emit_backend_info(const struct backend *backend, const struct backend_config *config,
@@ -159,14 +177,44 @@ static void collect_uptime(void *context, provider_emit_fn *emit, void *emitter)
 	emit(emitter, NULL, (int64_t)(clock_monotonic_ns() - fleet->started_ns));
 }
 
+static void emit_msec(provider_emit_fn *emit, void *emitter, uint64_t msec)
+{
+	emit(emitter, NULL, (int64_t)(msec * NS_PER_MSEC));
+}
+
+static void collect_start_time(void *context, provider_emit_fn *emit, void *emitter)
+{
+	const struct fleet *fleet = context;
+
+	emit_msec(emit, emitter, fleet->started_msec);
+}
+
+static void collect_last_reload(void *context, provider_emit_fn *emit, void *emitter)
+{
+	struct fleet *fleet = context;
+	uint64_t msec;
+
+	pthread_mutex_lock(&fleet->mutex);
+	msec = fleet->configured_msec;
+	pthread_mutex_unlock(&fleet->mutex);
+	emit_msec(emit, emitter, msec);
+}
+
 static const struct {
 	enum metric metric;
 	void (*collect)(void *context, provider_emit_fn *emit, void *emitter);
 } gauges[] = {
-	{METRIC_PENDING_REQUESTS, collect_pending}, {METRIC_BACKENDS, collect_backends},
-	{METRIC_BACKENDS_HEALTHY, collect_healthy}, {METRIC_MODELS_AVAILABLE, collect_available},
-	{METRIC_MODEL_INFO, collect_model_info},    {METRIC_BACKEND_INFO, collect_backend_info},
-	{METRIC_BUILD_INFO, collect_build_info},    {METRIC_UPTIME, collect_uptime},
+	{METRIC_PENDING_REQUESTS, collect_pending},
+	{METRIC_BACKENDS, collect_backends},
+	{METRIC_BACKENDS_HEALTHY, collect_healthy},
+	{METRIC_MODELS_AVAILABLE, collect_available},
+	{METRIC_MODEL_INFO, collect_model_info},
+	{METRIC_BACKEND_INFO, collect_backend_info},
+	{METRIC_BUILD_INFO, collect_build_info},
+	{METRIC_UPTIME, collect_uptime},
+	{METRIC_BACKEND_UP, collect_up},
+	{METRIC_CONFIG_LAST_RELOAD, collect_last_reload},
+	{METRIC_PROCESS_START_TIME, collect_start_time},
 };
 
 struct fleet *fleet_new(struct registry *registry, uint64_t started_ns)
@@ -176,6 +224,7 @@ struct fleet *fleet_new(struct registry *registry, uint64_t started_ns)
 	if (!fleet)
 		return NULL;
 	fleet->started_ns = started_ns;
+	fleet->started_msec = clock_realtime_msec();
 	pthread_mutex_init(&fleet->mutex, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(gauges); i++)
 		if (registry_provide(registry, gauges[i].metric, gauges[i].collect, fleet) < 0)

@@ -5,6 +5,8 @@ libnexusd_a_SOURCES += \
 	src/daemon/daemon_state.h \
 	src/daemon/fleet.c \
 	src/daemon/fleet.h \
+	src/daemon/process_metrics.c \
+	src/daemon/process_metrics.h \
 	src/daemon/reload.c \
 	src/daemon/service.c \
 	src/daemon/service.h \

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/system/test_exact.py \
 	tests/system/test_failover.py \
 	tests/system/test_framing.py \
+	tests/system/test_gauges.py \
 	tests/system/test_health.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
