@@ -25,6 +25,8 @@ libnexusd_a_SOURCES += \
 	src/api/routes.def \
 	src/api/stats_json.c \
 	src/api/stats_json.h \
+	src/api/stats_tally.c \
+	src/api/stats_tally.h \
 	src/api/stream.c \
 	src/api/usage.c \
 	src/api/usage.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The document of GET /v1/stats: the same series as /metrics, from one snapshot, under their real
- * names.
+ * names. data/nexusd-stats.schema.json describes it.
  */
 #pragma once
 
@@ -12,10 +12,18 @@
 #include "metrics/registry.h"
 #include "route/route_table.h"
 
+/* What the counters do not tell of the StatsD push. */
+struct stats_json_statsd {
+	bool enabled;
+	const char *address; /* NULL unless enabled */
+	const char *error;   /* why the last packet was not taken; NULL when it was */
+};
+
 struct stats_json_inputs {
 	const char *version;
 	uint64_t uptime_seconds;
 	const struct route_table *table; /* its backends have a row even without requests */
+	struct stats_json_statsd statsd;
 };
 
 /* Appends the document. -ENOMEM, -EMSGSIZE of the buffer; it then holds garbage. */

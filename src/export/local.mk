@@ -5,4 +5,6 @@ libnexusd_a_SOURCES += \
 	src/export/negotiate.c \
 	src/export/negotiate.h \
 	src/export/openmetrics.c \
-	src/export/openmetrics.h
+	src/export/openmetrics.h \
+	src/export/totals.c \
+	src/export/totals.h

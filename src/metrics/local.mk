@@ -6,6 +6,8 @@ libnexusd_a_SOURCES += \
 	src/metrics/catalog.c \
 	src/metrics/catalog.def \
 	src/metrics/catalog.h \
+	src/metrics/distribution.c \
+	src/metrics/distribution.h \
 	src/metrics/histogram.c \
 	src/metrics/histogram.h \
 	src/metrics/label.c \

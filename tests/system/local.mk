@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/system/prometheus_text.py \
 	tests/system/run \
 	tests/system/run_all.py \
+	tests/system/stats_check.py \
 	tests/system/tap.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \

@@ -60,21 +60,27 @@ static void request(struct scene *scene, const char *model, const char *backend,
 }
 
 /* malloc'ed, NUL-terminated. */
-static char *document(struct scene *scene)
+static char *document_of(struct scene *scene, const struct stats_json_inputs *inputs)
 {
-	const struct stats_json_inputs inputs = {
-		.version = "1.2.3", .uptime_seconds = 77, .table = scene->table};
 	struct buf out;
 	char *text;
 	size_t n;
 
 	buf_init(&out, 1 << 20);
-	if (stats_json_write(scene->fleet.registry, &inputs, &out) < 0)
+	if (stats_json_write(scene->fleet.registry, inputs, &out) < 0)
 		abort();
 	text = buf_take(&out, &n);
 	fleet_need(text);
 	buf_done(&out);
 	return text;
+}
+
+static char *document(struct scene *scene)
+{
+	const struct stats_json_inputs inputs = {
+		.version = "1.2.3", .uptime_seconds = 77, .table = scene->table};
+
+	return document_of(scene, &inputs);
 }
 
 static void is_document(struct scene *scene, const char *want, const char *what)
@@ -85,27 +91,64 @@ static void is_document(struct scene *scene, const char *want, const char *what)
 	free(text);
 }
 
+/* Parts of rows. */
+#define NONE_KNOWN  "{\"p50\":null,\"p95\":null,\"p99\":null}"
+#define NO_TTFT     "\"ttft_ms\":" NONE_KNOWN
+#define NO_DURATION "\"duration_ms\":" NONE_KNOWN "," NO_TTFT
+/* In the first bucket, which ends at 100 ms. */
+#define SHORT_ONES  "\"duration_ms\":{\"p50\":50.0,\"p95\":95.0,\"p99\":99.0}," NO_TTFT
+#define NO_TOKENS   "\"tokens\":{\"prompt\":0,\"completion\":0},\"cost_usd\":0.0}"
+#define SOME_TOKENS "\"tokens\":{\"prompt\":10,\"completion\":3},\"cost_usd\":0.0}"
+#define END                                                                       \
+	"],\"version\":\"1.2.3\",\"statsd\":{\"enabled\":false,\"address\":null," \
+	"\"error\":null,\"packets_sent\":0,\"packets_dropped\":0}}"
+
+static const char nothing_yet[] =
+	"{\"uptime_seconds\":77,\"requests\":{\"total\":0,\"success\":0,\"errors\":0},"
+	"\"backends\":["
+	"{\"id\":\"a-one\",\"requests\":0,\"average_latency_ms\":0.0,\"pending\":0,"
+	"\"name\":\"a-one\",\"type\":\"ollama\",\"status\":\"healthy\","
+	"\"error_rate\":0.0," NO_TTFT ",\"in_flight\":0},"
+	"{\"id\":\"b-two\",\"requests\":0,\"average_latency_ms\":0.0,\"pending\":0,"
+	"\"name\":\"b-two\",\"type\":\"vllm\",\"status\":\"unhealthy\","
+	"\"error_rate\":0.0," NO_TTFT ",\"in_flight\":0}],"
+	"\"models\":["
+	"{\"name\":\"idle\",\"requests\":0,\"average_duration_ms\":0.0," NO_DURATION "," NO_TOKENS
+	","
+	"{\"name\":\"llama3:70b\",\"requests\":0,\"average_duration_ms\":0.0," NO_DURATION
+	"," NO_TOKENS END;
+
 static void test_nothing_yet(void)
 {
 	struct scene scene;
 
 	scene_init(&scene);
-	is_document(&scene,
-		    "{\"uptime_seconds\":77,\"requests\":{\"total\":0,\"success\":0,\"errors\":0},"
-		    "\"backends\":["
-		    "{\"id\":\"a-one\",\"requests\":0,\"average_latency_ms\":0.0,\"pending\":0,"
-		    "\"name\":\"a-one\",\"type\":\"ollama\",\"status\":\"healthy\"},"
-		    "{\"id\":\"b-two\",\"requests\":0,\"average_latency_ms\":0.0,\"pending\":0,"
-		    "\"name\":\"b-two\",\"type\":\"vllm\",\"status\":\"unhealthy\"}],"
-		    "\"models\":["
-		    "{\"name\":\"idle\",\"requests\":0,\"average_duration_ms\":0.0,"
-		    "\"tokens\":{\"prompt\":0,\"completion\":0}},"
-		    "{\"name\":\"llama3:70b\",\"requests\":0,\"average_duration_ms\":0.0,"
-		    "\"tokens\":{\"prompt\":0,\"completion\":0}}],"
-		    "\"version\":\"1.2.3\"}",
+	is_document(&scene, nothing_yet,
 		    "before any request every backend is there, but not an optional one");
 	scene_done(&scene);
 }
+
+static const char six_requests[] =
+	"{\"uptime_seconds\":77,\"requests\":{\"total\":6,\"success\":3,\"errors\":3},"
+	"\"backends\":["
+	"{\"id\":\"a-one\",\"requests\":2,\"average_latency_ms\":1.5,\"pending\":0,"
+	"\"name\":\"a-one\",\"type\":\"ollama\",\"status\":\"healthy\","
+	"\"error_rate\":0.0," NO_TTFT ",\"in_flight\":0},"
+	"{\"id\":\"b-two\",\"requests\":1,\"average_latency_ms\":1.2,\"pending\":4,"
+	"\"name\":\"b-two\",\"type\":\"vllm\",\"status\":\"unhealthy\","
+	"\"error_rate\":1.0," NO_TTFT ",\"in_flight\":4},"
+	"{\"id\":\"gone\",\"requests\":1,\"average_latency_ms\":0.1,\"pending\":0,"
+	"\"name\":\"gone\",\"type\":null,\"status\":\"removed\","
+	"\"error_rate\":0.0," NO_TTFT ",\"in_flight\":0}],"
+	"\"models\":["
+	"{\"name\":\"llama3:70b\",\"requests\":4,\"average_duration_ms\":1.1," SHORT_ONES
+	"," SOME_TOKENS ","
+	"{\"name\":\"_unknown\",\"requests\":1,\"average_duration_ms\":0.1," SHORT_ONES
+	"," NO_TOKENS ","
+	"{\"name\":\"llama3_70b\",\"requests\":1,\"average_duration_ms\":0.1," SHORT_ONES
+	"," SOME_TOKENS ","
+	"{\"name\":\"idle\",\"requests\":0,\"average_duration_ms\":0.0," NO_DURATION
+	"," NO_TOKENS END;
 
 static void test_counts(void)
 {
@@ -119,26 +162,122 @@ static void test_counts(void)
 	request(&scene, "llama3:70b", "none", 503, 0);
 	request(&scene, "llama3_70b", "gone", 200, 149);
 	request(&scene, "_unknown", "none", 404, 50);
-	is_document(&scene,
-		    "{\"uptime_seconds\":77,\"requests\":{\"total\":6,\"success\":3,\"errors\":3},"
-		    "\"backends\":["
-		    "{\"id\":\"a-one\",\"requests\":2,\"average_latency_ms\":1.5,\"pending\":0,"
-		    "\"name\":\"a-one\",\"type\":\"ollama\",\"status\":\"healthy\"},"
-		    "{\"id\":\"b-two\",\"requests\":1,\"average_latency_ms\":1.2,\"pending\":4,"
-		    "\"name\":\"b-two\",\"type\":\"vllm\",\"status\":\"unhealthy\"},"
-		    "{\"id\":\"gone\",\"requests\":1,\"average_latency_ms\":0.1,\"pending\":0,"
-		    "\"name\":\"gone\",\"type\":null,\"status\":\"removed\"}],"
-		    "\"models\":["
-		    "{\"name\":\"llama3:70b\",\"requests\":4,\"average_duration_ms\":1.1,"
-		    "\"tokens\":{\"prompt\":10,\"completion\":3}},"
-		    "{\"name\":\"_unknown\",\"requests\":1,\"average_duration_ms\":0.1,"
-		    "\"tokens\":{\"prompt\":0,\"completion\":0}},"
-		    "{\"name\":\"llama3_70b\",\"requests\":1,\"average_duration_ms\":0.1,"
-		    "\"tokens\":{\"prompt\":10,\"completion\":3}},"
-		    "{\"name\":\"idle\",\"requests\":0,\"average_duration_ms\":0.0,"
-		    "\"tokens\":{\"prompt\":0,\"completion\":0}}],"
-		    "\"version\":\"1.2.3\"}",
+	is_document(&scene, six_requests,
 		    "real names, unmerged; removed backends stay; models by requests, then name");
+	scene_done(&scene);
+}
+
+static const struct series *series_of(struct scene *scene, enum metric metric, const char *model,
+				      const char *backend)
+{
+	return registry_series(scene->fleet.registry, metric,
+			       (struct str[]){str_of(model), str_of(backend)});
+}
+
+static void has(struct scene *scene, const char *wanted, const char *what)
+{
+	char *text = document(scene);
+
+	if (!ok(strstr(text, wanted) != NULL, "%s", what))
+		printf("#   no %s\n#   in %s\n", wanted, text);
+	free(text);
+}
+
+/* The bounds of the buckets are 0.02 0.04 0.06 0.08 0.1 0.25 s, and others. */
+static void test_percentiles(void)
+{
+	struct scene scene;
+
+	scene_init(&scene);
+	for (uint64_t i = 0; i < 10; i++) {
+		const char *backend = i < 5 ? "a-one" : "b-two";
+		uint64_t msec = i < 5 ? 30 : 200;
+
+		slab_observe(scene.slab,
+			     series_of(&scene, METRIC_TIME_TO_FIRST_TOKEN, "idle", backend),
+			     msec * 1000000);
+	}
+	has(&scene, "\"ttft_ms\":{\"p50\":30.0,\"p95\":39.0,\"p99\":39.8},\"in_flight\"",
+	    "those of a backend are of its own");
+	has(&scene, "\"ttft_ms\":{\"p50\":175.0,\"p95\":242.5,\"p99\":248.5},\"in_flight\"",
+	    "linear within a bucket");
+	has(&scene, "\"ttft_ms\":{\"p50\":40.0,\"p95\":235.0,\"p99\":247.0},\"tokens\"",
+	    "those of a model are over all its backends");
+	scene_done(&scene);
+}
+
+static void test_cost_and_error_rate(void)
+{
+	struct scene scene;
+
+	scene_init(&scene);
+	slab_add(scene.slab, series_of(&scene, METRIC_COST, "idle", "a-one"), 1500000001);
+	slab_add(scene.slab, series_of(&scene, METRIC_COST, "idle", "b-two"), 1000000000);
+	has(&scene, "\"cost_usd\":2.500000001}", "a cost is exact to the last billionth");
+	request(&scene, "idle", "a-one", 200, 1);
+	request(&scene, "idle", "a-one", 299, 1);
+	request(&scene, "idle", "a-one", 304, 1);
+	has(&scene, "\"error_rate\":0.333333,", "error_rate: what is not 2xx");
+	scene_done(&scene);
+}
+
+static void test_statsd(void)
+{
+	struct scene scene;
+	struct stats_json_inputs inputs = {
+		.version = "1",
+		.statsd = {true, "udp://[::1]:8125", "Connection \"refused\""},
+	};
+	char *text;
+
+	scene_init(&scene);
+	inputs.table = scene.table;
+	for (int dropped = 0; dropped < 2; dropped++) {
+		struct str result = dropped ? STR_LITERAL("dropped") : STR_LITERAL("sent");
+
+		slab_add(scene.slab,
+			 registry_series(scene.fleet.registry, METRIC_STATSD_PACKETS, &result),
+			 dropped ? 3 : 44);
+	}
+	text = document_of(&scene, &inputs);
+	ok(strstr(text, "\"statsd\":{\"enabled\":true,\"address\":\"udp://[::1]:8125\","
+			"\"error\":\"Connection \\\"refused\\\"\",\"packets_sent\":44,"
+			"\"packets_dropped\":3}"),
+	   "statsd: its packets from the counters (%s)", text);
+	free(text);
+	scene_done(&scene);
+}
+
+/* Whatever a client or a backend calls a model, the document is JSON. */
+static void test_odd_names(void)
+{
+	static const char *const names[] = {
+		"say \"x\"", "back\\slash", "tab\tnew\nline",   "\x01\x7f",  "\xff\xfe",
+		"h\xc3\xa9", "\xc3",        "\xf0\x9f\x98\x80", "</script>", "",
+	};
+	struct scene scene;
+	struct json_object *root, *models;
+	char *text;
+
+	scene_init(&scene);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		request(&scene, names[i], names[i], 200, i);
+	text = document(&scene);
+	root = jsonx_parse(str_of(text));
+	ok(root && utf8_is_valid(str_of(text)), "odd names make no odd JSON (%s)", text);
+	models = jsonx_get(root, "models");
+	is_u64(jsonx_length(models), ARRAY_SIZE(names) + 2, "each has its row");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		bool is_there = false;
+
+		for (size_t j = 0; j < jsonx_length(models); j++)
+			is_there |= str_eq(jsonx_string(jsonx_get(jsonx_at(models, j), "name")),
+					   str_of(names[i]));
+		if (utf8_is_valid(str_of(names[i])))
+			ok(is_there, "name %zu comes back as it was", i);
+	}
+	jsonx_free(root);
+	free(text);
 	scene_done(&scene);
 }
 
@@ -218,6 +357,10 @@ int main(void)
 {
 	test_nothing_yet();
 	test_counts();
+	test_percentiles();
+	test_cost_and_error_rate();
+	test_statsd();
+	test_odd_names();
 	test_optional();
 	test_sums();
 	test_ceiling();
