@@ -18,6 +18,7 @@
 #include "upstream/client.h"
 
 struct api;
+struct history;
 struct request;
 
 /* What all workers share and the main thread writes. */
@@ -47,6 +48,7 @@ struct api_inputs {
 	struct mailbox *mailbox;
 	struct client *client;
 	struct registry *registry;
+	struct history *history;
 	struct slab *slab;
 	const struct lifecycle *lifecycle;
 	const struct step *steps; /* outlive the api */

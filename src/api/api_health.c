@@ -66,7 +66,7 @@ void api_health(struct request *request)
 	jsonw_u64(&w, "total", fleet.total);
 	jsonw_u64(&w, "healthy", fleet.healthy);
 	jsonw_u64(&w, "unhealthy", fleet.total - fleet.healthy);
-	if (str_eq(request->query, STR_LITERAL("verbose")))
+	if (request_query_has(request, STR_LITERAL("verbose")))
 		write_backends(&w, table);
 	jsonw_object_end(&w);
 	jsonw_object(&w, "models");

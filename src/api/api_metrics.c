@@ -43,9 +43,11 @@ void api_stats(struct request *request)
 {
 	const struct stats_json_inputs inputs = {
 		.version = version_text,
-		.uptime_seconds = (clock_monotonic_ns() - request->api->in.lifecycle->started_ns) /
-				  NS_PER_SEC,
+		.started_ns = request->api->in.lifecycle->started_ns,
+		.now_ns = clock_monotonic_ns(),
 		.table = request->table,
+		.history = request->api->in.history,
+		.shows_history = request_query_has(request, STR_LITERAL("history=1")),
 	};
 	struct buf body;
 	int r;

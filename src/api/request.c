@@ -83,6 +83,16 @@ void request_end(struct request *request, bool delivered)
 	free(request);
 }
 
+bool request_query_has(const struct request *request, struct str part)
+{
+	struct str rest = request->query;
+
+	while (rest.p)
+		if (str_eq(str_split(&rest, '&'), part))
+			return true;
+	return false;
+}
+
 void request_common_headers(struct request *request)
 {
 	/* One that memory or the grammar refuses is left out: the answer matters more. */

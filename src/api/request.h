@@ -84,6 +84,8 @@ void request_document(struct request *request, unsigned status, const char *cont
 /* The same for what changes with every look: 200, and caches keep out of it. */
 void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
 			       int error);
+/* Whether one of the parts of the query, which stand between ampersands, is `part`. */
+bool request_query_has(const struct request *request, struct str part);
 /* Headers every reply carries. */
 void request_common_headers(struct request *request);
 

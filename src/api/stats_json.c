@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/stats_json.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "api/stats_tally.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "export/decimal.h"
 
-#define MILLIONTH 1000 /* in billionths */
+/* In billionths. */
+#define MILLIONTH  1000
+#define THOUSANDTH 1000000
 
 static void write_null(struct jsonw *w, const char *name)
 {
@@ -138,30 +143,92 @@ static void write_statsd(struct jsonw *w, const struct stats_json_statsd *statsd
 	jsonw_object_end(w);
 }
 
-static int write_document(const struct stats_tally *tally, const struct stats_json_inputs *in,
-			  struct buf *out)
+static void write_rate(struct jsonw *w, const char *name, uint64_t count, uint64_t ns)
 {
+	double thousandths = 1000.0 * (double)count * (double)NS_PER_SEC / (double)ns;
+
+	write_nano(w, name, (uint64_t)(thousandths + 0.5) * THOUSANDTH);
+}
+
+static void write_rates(struct jsonw *w, const struct stats_json_inputs *in,
+			const struct totals *totals, const struct history_point *since)
+{
+	uint64_t ns = in->now_ns > since->monotonic_ns ? in->now_ns - since->monotonic_ns : 0;
+
+	/* In its first moments a process has no rate to speak of. */
+	if (ns < NS_PER_SEC)
+		ns = NS_PER_SEC;
+	jsonw_object(w, "rates");
+	write_rate(w, "requests_per_second", totals->requests - since->requests, ns);
+	write_rate(w, "tokens_per_second", totals->tokens - since->tokens, ns);
+	jsonw_object_end(w);
+}
+
+static void write_point(struct jsonw *w, const struct history_point *before,
+			const struct history_point *point)
+{
+	jsonw_object(w, NULL);
+	jsonw_u64(w, "time", point->realtime_msec / 1000);
+	jsonw_tenths(w, "seconds",
+		     (point->monotonic_ns - before->monotonic_ns) / (NS_PER_SEC / 10));
+	jsonw_u64(w, "requests", point->requests - before->requests);
+	jsonw_u64(w, "errors", point->errors - before->errors);
+	jsonw_u64(w, "tokens", point->tokens - before->tokens);
+	jsonw_u64(w, "in_flight", point->pending);
+	jsonw_u64(w, "streams", point->streams);
+	write_percentiles(w, "duration_ms", &point->duration);
+	write_percentiles(w, "ttft_ms", &point->first_token);
+	jsonw_object_end(w);
+}
+
+static int write_history(struct jsonw *w, struct history *history)
+{
+	struct history_point *points = calloc(HISTORY_MAX_POINTS, sizeof(*points));
+	size_t n;
+
+	if (!points)
+		return -ENOMEM;
+	n = history_read(history, points);
+	jsonw_array(w, "history");
+	for (size_t i = 1; i < n; i++)
+		write_point(w, &points[i - 1], &points[i]);
+	jsonw_array_end(w);
+	free(points);
+	return 0;
+}
+
+static int write_document(const struct stats_tally *tally, const struct stats_json_inputs *in,
+			  const struct history_point *since, struct buf *out)
+{
+	int r = 0;
 	struct jsonw w;
 
 	jsonw_begin(&w, out);
 	jsonw_object(&w, NULL);
-	jsonw_u64(&w, "uptime_seconds", in->uptime_seconds);
+	jsonw_u64(&w, "uptime_seconds", (in->now_ns - in->started_ns) / NS_PER_SEC);
 	write_requests(&w, &tally->totals);
 	write_rows(&w, "backends", &tally->backends, write_backend);
 	write_rows(&w, "models", &tally->models, write_model);
 	jsonw_string(&w, "version", str_of(in->version));
 	write_statsd(&w, &in->statsd, &tally->totals);
+	write_rates(&w, in, &tally->totals, since);
+	if (in->shows_history)
+		r = write_history(&w, in->history);
 	jsonw_object_end(&w);
-	return w.error;
+	return r < 0 ? r : w.error;
 }
 
 int stats_json_write(struct registry *registry, const struct stats_json_inputs *in, struct buf *out)
 {
 	struct stats_tally tally;
-	int r = stats_tally_take(&tally, registry, in->table);
+	struct history_point since;
+	int r;
 
+	/* First, so that the snapshot sees all that was counted by then. */
+	since = history_minute_ago(in->history, in->now_ns);
+	r = stats_tally_take(&tally, registry, in->table);
 	if (r == 0)
-		r = write_document(&tally, in, out);
+		r = write_document(&tally, in, &since, out);
 	stats_tally_done(&tally);
 	return r;
 }

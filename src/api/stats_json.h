@@ -9,6 +9,7 @@
 
 #include "base/attr.h"
 #include "base/buf.h"
+#include "export/history.h"
 #include "metrics/registry.h"
 #include "route/route_table.h"
 
@@ -21,9 +22,11 @@ struct stats_json_statsd {
 
 struct stats_json_inputs {
 	const char *version;
-	uint64_t uptime_seconds;
+	uint64_t started_ns, now_ns;     /* clock_monotonic_ns() */
 	const struct route_table *table; /* its backends have a row even without requests */
 	struct stats_json_statsd statsd;
+	struct history *history; /* what the rates are since; all of it is shown on demand */
+	bool shows_history;
 };
 
 /* Appends the document. -ENOMEM, -EMSGSIZE of the buffer; it then holds garbage. */

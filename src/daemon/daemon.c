@@ -150,6 +150,17 @@ static void backends_down(struct daemon *daemon)
 	daemon->backends = backends_free(daemon->backends);
 }
 
+static int history_up(struct daemon *daemon)
+{
+	daemon->history = history_new(daemon->registry);
+	return daemon->history ? history_start(daemon->history, daemon->loop) : -ENOMEM;
+}
+
+static void history_down(struct daemon *daemon)
+{
+	daemon->history = history_free(daemon->history);
+}
+
 static size_t count_cpus(void)
 {
 	cpu_set_t set;
@@ -164,6 +175,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 {
 	struct worker_inputs inputs = {
 		.registry = daemon->registry,
+		.history = daemon->history,
 		.lifecycle = &daemon->lifecycle,
 		.listeners = daemon->listeners,
 		.n_listeners = daemon->n_listeners,
@@ -304,6 +316,7 @@ static const struct stage {
 	{"signals", signals_up, signals_down},
 	{"client", client_up, client_down},
 	{"backends", backends_up, backends_down},
+	{"history", history_up, history_down},
 	{"listeners", sockets_open, sockets_close},
 	{"workers", workers_up, workers_down},
 	{"service", service_up, service_down},

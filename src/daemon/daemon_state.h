@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
 #include "daemon/worker.h"
+#include "export/history.h"
 #include "health/prober.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
@@ -22,6 +23,7 @@ struct daemon {
 	struct registry *registry;
 	struct slab *slab;
 	struct fleet *fleet;
+	struct history *history;
 	struct loop *loop;
 	struct mailbox *mailbox;
 	struct client *client;

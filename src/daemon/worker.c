@@ -167,6 +167,7 @@ static int build_api(struct worker *worker)
 		.mailbox = worker->mailbox,
 		.client = worker->client,
 		.registry = worker->in.registry,
+		.history = worker->in.history,
 		.slab = worker->slab,
 		.lifecycle = worker->in.lifecycle,
 		.steps = worker->in.steps,

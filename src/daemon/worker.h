@@ -15,10 +15,12 @@
 #include "metrics/registry.h"
 #include "route/route_table.h"
 
+struct history;
 struct worker;
 
 struct worker_inputs {
 	struct registry *registry;
+	struct history *history; /* outlives the worker */
 	const struct lifecycle *lifecycle;
 	struct listener *const *listeners; /* outlive the worker */
 	size_t n_listeners;

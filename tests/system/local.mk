@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \
 	tests/system/test_starved.py \
+	tests/system/test_stats.py \
 	tests/system/test_stream.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \

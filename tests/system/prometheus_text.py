@@ -21,7 +21,7 @@ class Metrics:
         self.text = text
         self.types = {}
         self.samples = {}
-        for line in text.splitlines():
+        for line in text.split("\n"):  # a label may hold what else ends a line
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ", 3)
                 self.types[name] = kind

@@ -51,7 +51,7 @@ REQUESTS = {
     "GET /livez": (encode_request("GET", "/livez"), None, None),
     "GET /health": (encode_request("GET", "/health?verbose"), None, None),
     "GET /v1/models": (encode_request("GET", "/v1/models"), None, None),
-    "GET /v1/stats": (encode_request("GET", "/v1/stats"), None, None),
+    "GET /v1/stats": (encode_request("GET", "/v1/stats?history=1"), None, None),
     "GET /metrics": (encode_request("GET", "/metrics"), None, None),
     "an unknown path": (encode_request("POST", "/nowhere", None, b"{}"), None, None),
     "no JSON": (encode_request("POST", "/v1/chat/completions", None, b"{"), None, None),

@@ -16,6 +16,7 @@ unit_tests = \
 	tests/unit/test_hash \
 	tests/unit/test_health_check \
 	tests/unit/test_histogram \
+	tests/unit/test_history \
 	tests/unit/test_jsonscan \
 	tests/unit/test_jsonstring \
 	tests/unit/test_jsonx \

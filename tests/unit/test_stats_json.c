@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/jsonx.h"
 #include "metrics/bundle.h"
 #include "tests/tap.h"
@@ -16,10 +17,13 @@ static struct slab *slab_of(struct fleet *fleet)
 	return slab;
 }
 
+#define STARTED_NS (500 * NS_PER_SEC)
+
 struct scene {
 	struct fleet fleet;
 	struct slab *slab;
 	struct route_table *table;
+	struct history *history;
 };
 
 static void scene_init(struct scene *scene)
@@ -37,10 +41,13 @@ static void scene_init(struct scene *scene)
 	fleet_set_health(fleet, "b-two", BACKEND_UNHEALTHY);
 	scene->slab = slab_of(fleet);
 	scene->table = fleet_build(fleet, NULL);
+	scene->history = history_new(fleet->registry);
+	fleet_need(scene->history);
 }
 
 static void scene_done(struct scene *scene)
 {
+	history_free(scene->history);
 	route_table_unref(scene->table);
 	fleet_done(&scene->fleet);
 }
@@ -57,6 +64,13 @@ static void request(struct scene *scene, const char *model, const char *backend,
 		return;
 	slab_observe(scene->slab, bundle_series(bundle, BUNDLE_TOKENS_PROMPT), 10);
 	slab_observe(scene->slab, bundle_series(bundle, BUNDLE_TOKENS_COMPLETION), 3);
+}
+
+static void take(struct scene *scene, uint64_t seconds)
+{
+	if (history_take(scene->history, STARTED_NS + seconds * NS_PER_SEC,
+			 1800000000999 + seconds * 1000) < 0)
+		abort();
 }
 
 /* malloc'ed, NUL-terminated. */
@@ -78,7 +92,12 @@ static char *document_of(struct scene *scene, const struct stats_json_inputs *in
 static char *document(struct scene *scene)
 {
 	const struct stats_json_inputs inputs = {
-		.version = "1.2.3", .uptime_seconds = 77, .table = scene->table};
+		.version = "1.2.3",
+		.started_ns = STARTED_NS,
+		.now_ns = STARTED_NS + 77 * NS_PER_SEC,
+		.table = scene->table,
+		.history = scene->history,
+	};
 
 	return document_of(scene, &inputs);
 }
@@ -101,7 +120,8 @@ static void is_document(struct scene *scene, const char *want, const char *what)
 #define SOME_TOKENS "\"tokens\":{\"prompt\":10,\"completion\":3},\"cost_usd\":0.0}"
 #define END                                                                       \
 	"],\"version\":\"1.2.3\",\"statsd\":{\"enabled\":false,\"address\":null," \
-	"\"error\":null,\"packets_sent\":0,\"packets_dropped\":0}}"
+	"\"error\":null,\"packets_sent\":0,\"packets_dropped\":0},"               \
+	"\"rates\":{\"requests_per_second\":0.0,\"tokens_per_second\":0.0}}"
 
 static const char nothing_yet[] =
 	"{\"uptime_seconds\":77,\"requests\":{\"total\":0,\"success\":0,\"errors\":0},"
@@ -162,6 +182,7 @@ static void test_counts(void)
 	request(&scene, "llama3:70b", "none", 503, 0);
 	request(&scene, "llama3_70b", "gone", 200, 149);
 	request(&scene, "_unknown", "none", 404, 50);
+	take(&scene, 70);
 	is_document(&scene, six_requests,
 		    "real names, unmerged; removed backends stay; models by requests, then name");
 	scene_done(&scene);
@@ -232,6 +253,7 @@ static void test_statsd(void)
 
 	scene_init(&scene);
 	inputs.table = scene.table;
+	inputs.history = scene.history;
 	for (int dropped = 0; dropped < 2; dropped++) {
 		struct str result = dropped ? STR_LITERAL("dropped") : STR_LITERAL("sent");
 
@@ -244,6 +266,58 @@ static void test_statsd(void)
 			"\"error\":\"Connection \\\"refused\\\"\",\"packets_sent\":44,"
 			"\"packets_dropped\":3}"),
 	   "statsd: its packets from the counters (%s)", text);
+	free(text);
+	scene_done(&scene);
+}
+
+static void test_rates(void)
+{
+	struct scene scene;
+
+	scene_init(&scene);
+	take(&scene, 0);
+	request(&scene, "idle", "a-one", 200, 1);
+	take(&scene, 10);
+	for (int i = 0; i < 67; i++)
+		request(&scene, "idle", "a-one", 200, 1);
+	take(&scene, 20);
+	/* Now is 77 s: the last point a minute ago is that of 10 s. */
+	has(&scene, "\"rates\":{\"requests_per_second\":1.0,\"tokens_per_second\":13.0}}",
+	    "rates are over the last minute");
+	scene_done(&scene);
+	scene_init(&scene);
+	take(&scene, 77);
+	request(&scene, "idle", "a-one", 200, 1);
+	has(&scene, "\"rates\":{\"requests_per_second\":1.0,\"tokens_per_second\":13.0}}",
+	    "at the start they are over a second at least");
+	scene_done(&scene);
+}
+
+static void test_history(void)
+{
+	struct stats_json_inputs inputs = {.version = "1", .shows_history = true};
+	struct scene scene;
+	char *text;
+
+	scene_init(&scene);
+	inputs.table = scene.table;
+	inputs.history = scene.history;
+	take(&scene, 0);
+	text = document_of(&scene, &inputs);
+	ok(strstr(text, "},\"history\":[]}"), "no interval yet");
+	free(text);
+	atomic_store(&fleet_backend(&scene.fleet, "b-two")->pending, 4);
+	request(&scene, "idle", "a-one", 200, 1);
+	request(&scene, "idle", "a-one", 404, 1);
+	take(&scene, 10);
+	take(&scene, 22);
+	text = document_of(&scene, &inputs);
+	ok(strstr(text,
+		  "\"history\":[{\"time\":1800000010,\"seconds\":10.0,\"requests\":2,\"errors\":1,"
+		  "\"tokens\":13,\"in_flight\":0,\"streams\":0," SHORT_ONES "},"
+		  "{\"time\":1800000022,\"seconds\":12.0,\"requests\":0,\"errors\":0,"
+		  "\"tokens\":0,\"in_flight\":0,\"streams\":0," NO_DURATION "}]}"),
+	   "what each interval added (%s)", text);
 	free(text);
 	scene_done(&scene);
 }
@@ -346,6 +420,7 @@ static void test_ceiling(void)
 
 	scene_init(&scene);
 	inputs.table = scene.table;
+	inputs.history = scene.history;
 	buf_init(&out, 100);
 	is_int(stats_json_write(scene.fleet.registry, &inputs, &out), -EMSGSIZE,
 	       "a ceiling is a failure");
@@ -360,6 +435,8 @@ int main(void)
 	test_percentiles();
 	test_cost_and_error_rate();
 	test_statsd();
+	test_rates();
+	test_history();
 	test_odd_names();
 	test_optional();
 	test_sums();

@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""/v1/stats beside the counts that test_metrics.py compares: rates, history, odd names."""
+import time
+
+import tap
+from fake_backend import FakeBackend
+from harness import Rig, backend, shared, wait_until
+from stats_check import check_stats
+from tap import eq, ok
+
+INTERVAL = 10
+ODD = ['quote"', "back\\slash", "</script>", "\u00e9\u00e8", "\U0001f600", "\u2028", "llama3:70b"]
+POINT = ["time", "seconds", "requests", "errors", "tokens", "in_flight", "streams", "duration_ms",
+         "ttft_ms"]
+
+
+@shared
+def one():
+    a = FakeBackend("a", ["m"])
+    return Rig([a], backends=[backend(a)])
+
+
+def history(daemon):
+    return daemon.get("/v1/stats?history=1").json()["history"]
+
+
+def test_history_is_asked_for():
+    daemon, _ = one()
+    for query, wanted in (("", False), ("?history=1", True), ("?x=y&history=1&z", True),
+                          ("?history=0", False), ("?history", False), ("?xhistory=1", False)):
+        eq("history" in daemon.get(f"/v1/stats{query}").json(), wanted, f"history: {query}")
+
+
+def test_rates():
+    daemon, _ = one()
+    since = time.monotonic()
+    for _ in range(20):
+        daemon.chat("m")
+    daemon.settled()
+    rates = daemon.stats()["rates"]
+    # At least so many in at most so many seconds, or in the shortest time that counts.
+    lowest = 20 / max(daemon.stats()["uptime_seconds"] + 1, 1)
+    ok(time.monotonic() - since > 60 or lowest <= rates["requests_per_second"] <= 20,
+       "requests_per_second", (lowest, rates))
+    ok(rates["tokens_per_second"] > rates["requests_per_second"], "tokens_per_second", rates)
+
+
+def test_odd_names():
+    a = FakeBackend("a", ODD)
+    with Rig([a], backends=[backend(a)], health={"interval": 0.1}) as (daemon, _):
+        daemon.wait_models(*ODD)
+        for name in ODD:
+            eq(daemon.chat(name).status, 200, f"{name!r} is served")
+        stats = daemon.stats()
+        eq({row["name"]: row["requests"] for row in stats["models"]}, {name: 1 for name in ODD},
+           "every name comes back as it was")
+        check_stats(daemon.settled(), stats)
+
+
+def test_history():
+    """One real interval; what the ring holds is the unit test's."""
+    daemon, fake = one()
+    before = daemon.settled()
+    n_before = len(history(daemon))
+    fake.behave({"status": 404}, {}, {})
+    for _ in range(3):
+        daemon.chat("m")
+    metrics = daemon.settled()
+    ok(wait_until(lambda: len(history(daemon)) > n_before, 3 * INTERVAL), "a point is added")
+    points = history(daemon)
+    ok(all(list(point) == POINT for point in points), "the members of each", points)
+    # Other tests of this module may have been in the same interval, or in those before.
+    eq(sum(point["requests"] for point in points), metrics.sum("nexus_requests_total"),
+       "the requests of all intervals are all requests")
+    eq(sum(point["errors"] for point in points), metrics.sum("nexus_errors_total"), "errors")
+    eq(sum(point["tokens"] for point in points), metrics.sum("nexus_tokens_total_sum"), "tokens")
+    eq(metrics.since(before).sum("nexus_requests_total"), 3, "three of them here")
+    last = points[-1]
+    ok(abs(last["time"] - time.time()) < 2 * INTERVAL, "its time is real time", last)
+    ok(last["seconds"] >= INTERVAL, "its seconds are those of an interval", last)
+    eq((last["in_flight"], last["streams"]), (0, 0), "nothing was in flight")
+    ok(last["duration_ms"]["p50"] > 0, "its percentiles", last)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
