@@ -3,6 +3,7 @@ EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers dat
 	data/conf.d/README
 # Every default, as comments: to copy from, not needed in /etc.
 dist_doc_DATA = data/nexusd.conf
+dist_pkgdata_DATA = data/nexusd-stats.schema.json
 CLEANFILES += data/nexusd.service
 
 data/nexusd.service: data/nexusd.service.in Makefile

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import stats_schema
 from fake_backend import FakeBackend
 from http_client import Connection, Stream
 from prometheus_text import Metrics
@@ -232,7 +233,10 @@ class Daemon:
             body = body.encode()
         with self.connect(address) as connection:
             connection.request(method, target, headers, body)
-            return connection.read_response(head_only=method == "HEAD")
+            answer = connection.read_response(head_only=method == "HEAD")
+        if answer and (method, target.split("?")[0], answer.status) == ("GET", "/v1/stats", 200):
+            stats_schema.check_answer(answer)
+        return answer
 
     def get(self, target, headers=None, address=None):
         return self.request("GET", target, None, headers, address)

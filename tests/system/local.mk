@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/system/run \
 	tests/system/run_all.py \
 	tests/system/stats_check.py \
+	tests/system/stats_schema.py \
 	tests/system/tap.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \

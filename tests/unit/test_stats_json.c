@@ -412,6 +412,43 @@ static void test_sums(void)
 	scene_done(&scene);
 }
 
+/* How long it takes is printed, not judged. */
+static void test_many(void)
+{
+	enum { N_BACKENDS = 100, N_MODELS = 50, N_EACH = 10, N_ROUNDS = 11 };
+	struct scene scene;
+	uint64_t best_ns = UINT64_MAX;
+	size_t n_bytes = 0;
+	char name[16], model[16];
+
+	scene_init(&scene);
+	route_table_unref(scene.table);
+	for (unsigned i = 2; i < N_BACKENDS; i++) {
+		snprintf(name, sizeof(name), "backend-%u", i);
+		fleet_add(&scene.fleet, name, BACKEND_VLLM);
+		for (unsigned k = 0; k < N_EACH; k++) {
+			snprintf(model, sizeof(model), "model-%u", (i * N_EACH + k) % N_MODELS);
+			fleet_state(&scene.fleet, model);
+			request(&scene, model, name, k % 5 ? 200 : 500, i * k);
+		}
+	}
+	scene.table = fleet_build(&scene.fleet, NULL);
+	take(&scene, 0);
+	for (int i = 0; i < N_ROUNDS; i++) {
+		uint64_t begin_ns = clock_monotonic_ns(), ns;
+		char *text = document(&scene);
+
+		ns = clock_monotonic_ns() - begin_ns;
+		best_ns = ns < best_ns ? ns : best_ns;
+		n_bytes = strlen(text);
+		free(text);
+	}
+	ok(n_bytes > 100 * N_BACKENDS, "a large fleet has its document");
+	printf("# %d backends with %d models each: %zu bytes in %llu us\n", N_BACKENDS, N_EACH,
+	       n_bytes, (unsigned long long)(best_ns / NS_PER_USEC));
+	scene_done(&scene);
+}
+
 static void test_ceiling(void)
 {
 	struct stats_json_inputs inputs = {.version = "1"};
@@ -440,6 +477,7 @@ int main(void)
 	test_odd_names();
 	test_optional();
 	test_sums();
+	test_many();
 	test_ceiling();
 	return tap_done();
 }
