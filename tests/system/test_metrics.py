@@ -308,6 +308,9 @@ def check_identities(metrics, stats):
               for l, n in metrics.select("nexus_request_duration_seconds_count")}
     eq({k: n for k, n in counts.items() if n}, {k: n for k, n in per_pair.items() if n},
        "histogram count = requests, per model and backend")
+    for kind in ("prompt", "completion"):
+        eq(metrics.sum("nexus_tokens_total_sum", type=kind),
+           metrics.sum(f"nexus_{kind}_tokens_total"), f"{kind} tokens in both families")
     check_stats(metrics, stats)
     if metrics.has_family("nexus_upstream_requests_total"):
         attempts = metrics.select("nexus_upstream_requests_total")

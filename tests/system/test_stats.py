@@ -19,7 +19,8 @@ POINT = ["time", "seconds", "requests", "errors", "tokens", "in_flight", "stream
 @shared
 def one():
     a = FakeBackend("a", ["m"])
-    return Rig([a], backends=[backend(a)])
+    return Rig([a], backends=[backend(a)],
+               prices=[{"model": "m", "prompt": 2.5, "completion": 10}])
 
 
 def history(daemon):
@@ -84,16 +85,30 @@ def test_rates():
     ok(rates["tokens_per_second"] > rates["requests_per_second"], "tokens_per_second", rates)
 
 
+def test_streams_and_cost():
+    daemon, _ = one()
+    for chunks in (1, 2, 5):
+        daemon.stream("m", x_fake={"*": {"chunks": chunks, "gap": 0.001}}).all_data()
+    metrics, stats = daemon.settled(), daemon.stats()
+    check_stats(metrics, stats)
+    model, found = stats["models"][0], stats["backends"][0]
+    ok(model["cost_usd"] > 0, "cost_usd", model)
+    ok(None not in model["ttft_ms"].values() and model["ttft_ms"] == found["ttft_ms"],
+       "ttft_ms of streams", (model, found))
+    cost = (2.5 * model["tokens"]["prompt"] + 10 * model["tokens"]["completion"]) / 1e6
+    ok(abs(model["cost_usd"] - cost) < 1e-12, "the cost is that of the tokens", (model, cost))
+
+
 def test_odd_names():
     a = FakeBackend("a", ODD)
     with Rig([a], backends=[backend(a)], health={"interval": 0.1}) as (daemon, _):
         daemon.wait_models(*ODD)
         for name in ODD:
             eq(daemon.chat(name).status, 200, f"{name!r} is served")
-        stats = daemon.stats()
+        metrics, stats = daemon.settled(), daemon.stats()
         eq({row["name"]: row["requests"] for row in stats["models"]}, {name: 1 for name in ODD},
            "every name comes back as it was")
-        check_stats(daemon.settled(), stats)
+        check_stats(metrics, stats)
 
 
 def test_history():
