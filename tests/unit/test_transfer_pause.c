@@ -170,7 +170,8 @@ static void test_idle_while_paused(void)
 	run_start(&run);
 	loop_run(loop);
 	is_int(run.result.outcome, OUTCOME_TIMEOUT, "silence after a pause times out");
-	ok(run.result.trace.timings.total >= 80 * NS_PER_MSEC, "the pause does not count as silence");
+	ok(run.result.trace.timings.total >= 80 * NS_PER_MSEC,
+	   "the pause does not count as silence");
 	run_finish(&run);
 	ok(!server_join(&server), "the server saw the close");
 }

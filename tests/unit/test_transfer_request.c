@@ -38,7 +38,8 @@ static void test_request(void)
 	loop_run(loop);
 	is_int(run.result.outcome, OUTCOME_OK, "a POST is answered");
 	is_u64(run.result.trace.sent_bytes, 13, "the body's bytes are counted");
-	ok(!run.result.trace.reused && run.result.trace.timings.connect > 0, "a new connection was made");
+	ok(!run.result.trace.reused && run.result.trace.timings.connect > 0,
+	   "a new connection was made");
 	ok(run.result.trace.timings.first_byte >= run.result.trace.timings.connect &&
 		   run.result.trace.timings.total >= run.result.trace.timings.first_byte,
 	   "the phases follow each other");
