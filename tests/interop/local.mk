@@ -2,9 +2,11 @@
 # Real clients and judges; scripts/check runs them, make check does not.
 EXTRA_DIST += \
 	tests/interop/.npmrc \
+	tests/interop/equality.py \
 	tests/interop/interop.py \
 	tests/interop/judges.py \
 	tests/interop/package-lock.json \
 	tests/interop/package.json \
+	tests/interop/receivers.py \
 	tests/interop/run \
 	tests/interop/sdk.mjs

@@ -273,6 +273,11 @@ class FakeBackend:
             return [e for e in entries if e.path == path]
         return [e for e in entries if e.path in fake_answers.MODEL_PATHS]
 
+    def recent(self, n):
+        """The last n requests of any sort: what to look at when the log is long."""
+        with self._changed:
+            return self._entries[-n:]
+
     def wait(self, predicate, seconds=20):
         """Waits until predicate() is true; returns its last value."""
         with self._changed:

@@ -129,7 +129,7 @@ class Run:
         """Waits until a backend has the request."""
         needle = f'"{marker}"'.encode()
         fake = self.fakes[0]
-        fake.wait(lambda: any(needle in e.body for f in self.fakes for e in f.log()))
+        fake.wait(lambda: any(needle in e.body for f in self.fakes for e in f.recent(1000)))
 
     def expect(self, kind, model, prompt, completion):
         model = sanitize(model) if kind.backend != "none" else "_unknown"
