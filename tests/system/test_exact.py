@@ -235,7 +235,7 @@ def test_a_thousand_mixed_requests():
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(240)
+            thread.join(240 + N_REQUESTS / 100)
         scraper.is_over.set()
         scraper.join(30)
         eq(scraper.wrong[:5], [], f"{scraper.n_scrapes} scrapes meanwhile: counters only grow")
