@@ -1,38 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes the tables of nexusd into a manual: copies the template and puts the rows of catalog.def,
-# schema.def, routes.def or problem.def in place of the lines @METRICS@, @OPTIONS@, @ROUTES@ and
-# @PROBLEMS@, the names of the options that take a restart in place of @RESTART@, and the version in
-# place of @VERSION@. The tables have one row on one line.
+# Writes the tables of nexusd into a manual: copies the template and puts the rows of a table in
+# place of a line that names it, such as @METRICS@ or @OPTIONS@, the names of the options that take
+# a restart in place of @RESTART@, and the version in place of @VERSION@.
 #
-#   awk -v source=DIR -v version=V -f expand.awk TEMPLATE
-
-# Splits a row NAME(a, "b", C("d", "e"), ...) into row[1..n]; quotes go, inner lists keep theirs.
-function split_row(text,    i, c, depth, quoted, field, n) {
-	split("", row)
-	sub(/^[A-Z_]+\(/, "", text)
-	for (i = 1; i <= length(text); i++) {
-		c = substr(text, i, 1)
-		if (c == "\"") {
-			quoted = !quoted
-			if (depth)
-				field = field c
-		} else if (!quoted && !depth && (c == "," || c == ")")) {
-			gsub(/^ +| +$/, "", field)
-			row[++n] = field
-			field = ""
-			if (c == ")")
-				return n
-		} else {
-			if (!quoted && c == "(")
-				depth++
-			if (!quoted && c == ")")
-				depth--
-			field = field c
-		}
-	}
-	return n
-}
+#   awk -v source=DIR -v version=V -f src/rows.awk -f expand.awk TEMPLATE
 
 # One sentence a line, as mdoc(7) wants it; a line must not begin with a control character.
 function prose(text,    n, i, sentence, out) {
@@ -46,18 +18,36 @@ function prose(text,    n, i, sentence, out) {
 	return out
 }
 
-# The words of LABELS("a", "b").
-function labels(text) {
-	if (text !~ /"/)
-		return ""
-	gsub(/^[A-Z_]*\(|\)$|"|,/, "", text)
-	return text
-}
-
 function metric() {
 	printf ".It Li %s Pq %s\n%s", row[3], tolower(row[2]), prose(row[8])
 	if (labels(row[5]) != "")
 		printf "Labels: %s.\n", labels(row[5])
+	if (row[2] == "HISTOGRAM")
+		printf "Buckets: %s.\n", tolower(row[6])
+}
+
+# One subsection a group.
+function metrics(    file, id, n, n_shown) {
+	file = source "/src/metrics/catalog.def"
+	while (next_row(file, "METRIC"))
+		n++
+	while (next_row(source "/src/metrics/groups.def", "GROUP")) {
+		id = row[1]
+		printf ".Ss %s\n.Bl -tag -width Ds\n", row[2]
+		while (next_row(file, "METRIC"))
+			if (row[7] == id) {
+				metric()
+				n_shown++
+			}
+		print ".El"
+	}
+	if (n_shown != n)
+		fail("catalog.def: a group that groups.def does not have")
+}
+
+function buckets() {
+	printf ".It Ic %s Pq %s\n%s\n", tolower(row[1]),
+		(row[2] == "NONE" ? "numbers" : tolower(row[2])), row[3]
 }
 
 function problem() {
@@ -121,33 +111,23 @@ function restart() {
 		restarts = restarts (restarts ? " ,\n.Ic " : ".Ic ") row[2]
 }
 
-function expand(table, rows,    file, line) {
-	file = source "/src/" table
-	while ((getline line < file) > 0) {
-		if (line !~ "^" rows "\\(")
-			continue
-		split_row(line)
+function expand(table, macro) {
+	while (next_row(source "/src/" table, macro)) {
 		if (only_restart)
 			restart()
-		else if (rows == "METRIC")
-			metric()
-		else if (rows == "OPTION")
+		else if (macro == "BUCKETS")
+			buckets()
+		else if (macro == "OPTION")
 			option()
-		else if (rows == "ROUTE")
+		else if (macro == "ROUTE")
 			route()
 		else
 			problem()
-		n_rows++
 	}
-	close(file)
-	if (!n_rows) {
-		print "expand.awk: no rows in " file > "/dev/stderr"
-		exit 1
-	}
-	n_rows = 0
 }
 
-$0 == "@METRICS@" { expand("metrics/catalog.def", "METRIC"); next }
+$0 == "@METRICS@" { metrics(); next }
+$0 == "@BUCKETS@" { expand("metrics/buckets.def", "BUCKETS"); next }
 $0 == "@OPTIONS@" { expand("config/schema.def", "OPTION"); next }
 $0 == "@RESTART@" {
 	only_restart = 1

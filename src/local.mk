@@ -2,3 +2,5 @@
 # main.c is all that tests and fuzzers do not link.
 sbin_PROGRAMS += nexusd
 nexusd_SOURCES = src/main.c
+# Reads the tables for the generators in man and data.
+EXTRA_DIST += src/rows.awk

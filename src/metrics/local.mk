@@ -8,6 +8,7 @@ libnexusd_a_SOURCES += \
 	src/metrics/catalog.h \
 	src/metrics/distribution.c \
 	src/metrics/distribution.h \
+	src/metrics/groups.def \
 	src/metrics/histogram.c \
 	src/metrics/histogram.h \
 	src/metrics/label.c \

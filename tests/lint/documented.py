@@ -28,8 +28,8 @@ def rows(table):
 
 def manual(name):
     return subprocess.run(
-        ["awk", "-v", f"source={tap.TREE}", "-v", "version=0", "-f",
-         f"{tap.TREE}/man/expand.awk", f"{tap.TREE}/man/{name}.in"],
+        ["awk", "-v", f"source={tap.TREE}", "-v", "version=0", "-f", f"{tap.TREE}/src/rows.awk",
+         "-f", f"{tap.TREE}/man/expand.awk", f"{tap.TREE}/man/{name}.in"],
         check=True, capture_output=True, text=True).stdout
 
 
@@ -65,7 +65,7 @@ routes = [row[2] for row in rows("src/api/routes.def")]
 problems = sorted({row[3] for row in rows("src/base/problem.def")})
 
 tap.ok(all((metrics, options, routes, problems)), "the four tables have rows")
-tap.none(undocumented("nexusd.8", metrics), "every metric is in nexusd(8)")
+tap.none(undocumented("nexusd-metrics.7", metrics), "every metric is in nexusd-metrics(7)")
 tap.none(undocumented("nexusd.8", routes), "every route is in nexusd(8)")
 tap.none(undocumented("nexusd.8", problems), "every problem is in nexusd(8)")
 tap.none(undocumented("nexusd.conf.5", options), "every option is in nexusd.conf(5)")
