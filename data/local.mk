@@ -15,6 +15,25 @@ nodist_systemdsystemunit_DATA = data/nexusd.service
 dist_systemdsystemunit_DATA = data/nexusd.socket
 endif
 
+# Prometheus and Grafana: written from the catalogue of metrics, so that no name is written twice.
+prometheusdir = $(pkgdatadir)/prometheus
+grafanadir = $(pkgdatadir)/grafana
+dist_prometheus_DATA = data/prometheus/scrape.yml
+nodist_prometheus_DATA = data/prometheus/alerts.yml
+nodist_grafana_DATA = data/grafana/nexusd.json
+EXTRA_DIST += data/alerts.awk data/alerts.def data/dashboard.awk data/expressions.awk data/panels.def
+CLEANFILES += $(nodist_prometheus_DATA) $(nodist_grafana_DATA)
+
+data_sources = src/rows.awk data/expressions.awk src/metrics/catalog.def
+data_write = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && $(AWK) -v source='$(srcdir)' \
+	-f '$(srcdir)/src/rows.awk' -f '$(srcdir)/data/expressions.awk'
+
+data/prometheus/alerts.yml: data/alerts.awk data/alerts.def $(data_sources)
+	$(data_write) -f '$(srcdir)/data/alerts.awk' >$@.tmp && mv $@.tmp $@
+
+data/grafana/nexusd.json: data/dashboard.awk data/panels.def src/metrics/groups.def $(data_sources)
+	$(data_write) -f '$(srcdir)/data/dashboard.awk' >$@.tmp && mv $@.tmp $@
+
 # The names in those folders are not the ones in the tree.
 install-data-hook:
 	$(MKDIR_P) '$(DESTDIR)$(prefix)/lib/sysusers.d' '$(DESTDIR)$(prefix)/lib/tmpfiles.d'

@@ -2,9 +2,10 @@
 #
 # Writes the tables of nexusd into a manual: copies the template and puts the rows of a table in
 # place of a line that names it, such as @METRICS@ or @OPTIONS@, the names of the options that take
-# a restart in place of @RESTART@, and the version in place of @VERSION@.
+# a restart in place of @RESTART@, and the version and a folder in place of @VERSION@ and
+# @pkgdatadir@.
 #
-#   awk -v source=DIR -v version=V -f src/rows.awk -f expand.awk TEMPLATE
+#   awk -v source=DIR -v version=V -v pkgdatadir=DIR -f src/rows.awk -f expand.awk TEMPLATE
 
 # One sentence a line, as mdoc(7) wants it; a line must not begin with a control character.
 function prose(text,    n, i, sentence, out) {
@@ -138,4 +139,8 @@ $0 == "@RESTART@" {
 }
 $0 == "@ROUTES@" { expand("api/routes.def", "ROUTE"); next }
 $0 == "@PROBLEMS@" { expand("base/problem.def", "PROBLEM"); next }
-{ gsub(/@VERSION@/, version); print }
+{
+	gsub(/@VERSION@/, version)
+	gsub(/@pkgdatadir@/, pkgdatadir)
+	print
+}

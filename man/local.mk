@@ -8,7 +8,7 @@ CLEANFILES += $(manuals)
 man_sources = man/expand.awk src/rows.awk src/metrics/buckets.def src/metrics/catalog.def \
 	src/metrics/groups.def src/config/schema.def src/api/routes.def src/base/problem.def
 man_expand = $(AM_V_GEN)$(MKDIR_P) man && $(AWK) -v source='$(srcdir)' -v version='$(VERSION)' \
-	-f '$(srcdir)/src/rows.awk' -f '$(srcdir)/man/expand.awk' \
+	-v pkgdatadir='$(pkgdatadir)' -f '$(srcdir)/src/rows.awk' -f '$(srcdir)/man/expand.awk' \
 	'$(srcdir)/$@.in' >$@.tmp && mv $@.tmp $@
 
 man/nexusd.8: man/nexusd.8.in $(man_sources)
