@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts nexusd with two fake backends and lets real programs judge it: the official OpenAI client
-(sdk.mjs), promtool and the OpenMetrics parser of python3-prometheus-client (judges.py)."""
+(sdk.mjs), promtool and the OpenMetrics parser of python3-prometheus-client (judges.py), and a
+Prometheus that scrapes and is asked (prometheus.py)."""
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "system"))
 
 import judges  # noqa: E402  (the path comes first)
+import prometheus  # noqa: E402
 import tap  # noqa: E402
 from fake_backend import FakeBackend  # noqa: E402
 from harness import Daemon, backend  # noqa: E402
@@ -73,6 +75,8 @@ def main():
         tap.diag("--- judges of the metrics")
         judges.judge(daemon, MODELS)
     fake.stop()
+    tap.diag("--- a real Prometheus")
+    prometheus.test_prometheus()
     sys.exit(tap.done())
 
 

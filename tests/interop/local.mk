@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/interop/judges.py \
 	tests/interop/package-lock.json \
 	tests/interop/package.json \
+	tests/interop/prometheus.py \
 	tests/interop/receivers.py \
 	tests/interop/run \
 	tests/interop/sdk.mjs

@@ -12,7 +12,7 @@ import tap
 
 CATALOG = "src/metrics/catalog.def"
 TABLES = (CATALOG, "src/metrics/groups.def", "data/panels.def", "data/alerts.def")
-METRIC = re.compile(r'^METRIC\((\w+), (\w+), "(\w+)"', re.M)
+METRIC = re.compile(r'^METRIC\(\w+, (\w+), "(\w+)"', re.M)
 NAME = re.compile(r"\b(?:nexus|gateway|process)_\w+")
 PANEL_TYPES = {"row", "stat", "timeseries", "state-timeline", "table"}
 GRID_COLUMNS = 24
@@ -21,8 +21,8 @@ GRID_COLUMNS = 24
 def sample_names():
     """The names of the samples of each family."""
     return {name: [name + suffix for suffix in ("_bucket", "_sum", "_count")]
-            if kind == "HISTOGRAM" else [name] for _, kind, name in METRIC.findall(
-                tap.read(CATALOG))}
+            if kind == "HISTOGRAM" else [name]
+            for kind, name in METRIC.findall(tap.read(CATALOG))}
 
 
 def built(path):
