@@ -82,6 +82,7 @@ static int metrics_up(struct daemon *daemon)
 	if (!daemon->registry || !(daemon->slab = registry_slab_new(daemon->registry)) ||
 	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)))
 		return -ENOMEM;
+	reload_birth_series(daemon);
 	return process_metrics_provide(daemon->registry);
 }
 

@@ -22,6 +22,9 @@ struct daemon {
 	struct config *started_with; /* whose RESTART options are in force */
 	struct registry *registry;
 	struct slab *slab;
+	struct {
+		const struct series *succeeded, *failed;
+	} reloads;
 	struct fleet *fleet;
 	struct history *history;
 	struct loop *loop;
@@ -49,6 +52,8 @@ struct daemon {
 };
 
 /* reload.c */
+/* The counters of reloads are there from the start: the first failure is a step from 0. */
+void reload_birth_series(struct daemon *daemon);
 /* Builds a table from daemon->config and puts it in force everywhere. -ENOMEM keeps the old one. */
 int reload_build_table(struct daemon *daemon) MUST_CHECK;
 /* Reads the configuration anew; on any error the old one stays in force. */

@@ -13,10 +13,17 @@
 #define FIRST_REBUILD_NS (20 * NS_PER_MSEC)
 #define REBUILD_NS       NS_PER_SEC
 
-static void count_reload(struct daemon *daemon, struct str result)
+static const struct series *result_series(struct daemon *daemon, const char *result)
 {
-	slab_add(daemon->slab, registry_series(daemon->registry, METRIC_CONFIG_RELOADS, &result),
-		 1);
+	struct str value = str_of(result);
+
+	return registry_series(daemon->registry, METRIC_CONFIG_RELOADS, &value);
+}
+
+void reload_birth_series(struct daemon *daemon)
+{
+	daemon->reloads.succeeded = result_series(daemon, "success");
+	daemon->reloads.failed = result_series(daemon, "failure");
 }
 
 static struct route_table *build_table(struct daemon *daemon, struct config *config)
@@ -128,7 +135,7 @@ static void report_failure(struct daemon *daemon, const struct buf *error)
 {
 	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOAD_FAILED}};
 
-	count_reload(daemon, STR_LITERAL("failure"));
+	slab_add(daemon->slab, daemon->reloads.failed, 1);
 	log_write(LOG_LEVEL_ERROR, fields, ARRAY_SIZE(fields),
 		  "%.*s (the running configuration stays in force)", (int)error->len,
 		  error->len ? error->data : "");
@@ -156,7 +163,7 @@ void reload_config(struct daemon *daemon)
 	if (r < 0) {
 		report_failure(daemon, &error);
 	} else {
-		count_reload(daemon, STR_LITERAL("success"));
+		slab_add(daemon->slab, daemon->reloads.succeeded, 1);
 		log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields), "configuration reloaded");
 	}
 	buf_done(&error);

@@ -275,6 +275,9 @@ def test_reload():
 def test_bad_reload_keeps_the_old_configuration():
     a = FakeBackend("a", ["m"])
     with Daemon(backends=[backend(a)]) as daemon:
+        eq({labels["result"]: n for labels, n in
+            daemon.metrics().select("nexus_config_reloads_total")}, {"success": 0, "failure": 0},
+           "the first failure will be a step from 0")
         good = daemon.make_config(backends=[backend(a)])
         broken = {"unknown key": "workers = 1;\nwrokers = 2;\n", "syntax": "workers = ;\n",
                   "duplicate": daemon.make_config(backends=[backend(a), backend(a)]),
