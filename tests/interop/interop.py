@@ -13,7 +13,8 @@ import tempfile
 FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "system"))
 
-import judges  # noqa: E402  (the path comes first)
+import alerts  # noqa: E402  (the path comes first)
+import judges  # noqa: E402
 import prometheus  # noqa: E402
 import tap  # noqa: E402
 from fake_backend import FakeBackend  # noqa: E402
@@ -77,6 +78,7 @@ def main():
     fake.stop()
     tap.diag("--- a real Prometheus")
     prometheus.test_prometheus()
+    alerts.test_alerts()
     sys.exit(tap.done())
 
 

@@ -2,6 +2,7 @@
 # Real clients and judges; scripts/check runs them, make check does not.
 EXTRA_DIST += \
 	tests/interop/.npmrc \
+	tests/interop/alerts.py \
 	tests/interop/equality.py \
 	tests/interop/interop.py \
 	tests/interop/judges.py \
