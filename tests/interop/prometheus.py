@@ -156,8 +156,7 @@ def make_traffic(daemon):
 # --- judgements ---
 
 # What this traffic does not feed: expressions that name one of these may be without data.
-UNFED = re.compile("nexus_statsd_|process_|nexus_backend_up|nexus_metrics_render|"
-                   "nexus_config_last_reload")
+UNFED = re.compile("nexus_statsd_|nexus_metrics_render")
 
 
 class Window:
@@ -194,6 +193,29 @@ class Window:
         tap.ok(set(got) == set(want) and
                all(math.isclose(got[key], want[key], rel_tol=1e-3) for key in want),
                f"{what}: {expression}", f"got {got}, want {want}")
+
+
+# What nexusd-metrics(7) says adds up.
+EQUAL = (("sum(nexus_errors_total)", 'sum(nexus_requests_total{status!~"2.."})'),
+         ("sum by (model, backend) (nexus_requests_total)",
+          "sum by (model, backend) (nexus_request_duration_seconds_count)"),
+         ("sum(nexus_requests_total)",
+          'sum(gateway_requests_total{path=~"/v1/(chat/)?completions|/v1/embeddings"})'),
+         ('sum by (model) (nexus_tokens_total_sum{type="prompt"})',
+          "sum by (model) (nexus_prompt_tokens_total)"),
+         ('sum by (model) (nexus_tokens_total_sum{type="completion"})',
+          "sum by (model) (nexus_completion_tokens_total)"))
+
+
+def judge_sums(window):
+    def positive(expression):
+        return sorted((sorted(labels.items()), value)
+                      for labels, value in window.query(expression) if value)
+
+    for left, right in EQUAL:
+        values = positive(left)
+        tap.ok(values and values == positive(right), f"{left} is {right}",
+               values, positive(right))
 
 
 def quantile(q, buckets):
@@ -332,6 +354,7 @@ def judge(daemon, prometheus, classic):
     prometheus.scraped_after(time.time(), classic)
     window = Window(prometheus, modern, began, ended)
     judge_numbers(window, added.delta)
+    judge_sums(window)
     judge_queries(window.query, examples(), "nexusd-metrics(7)")
     judge_dashboard(window, prometheus)
     judge_alerts(prometheus)
