@@ -34,6 +34,7 @@ unit_tests = \
 	tests/unit/test_recording \
 	tests/unit/test_registry \
 	tests/unit/test_registry_exact \
+	tests/unit/test_resolver \
 	tests/unit/test_route_table \
 	tests/unit/test_schema \
 	tests/unit/test_secrets \
