@@ -100,6 +100,15 @@ struct config_bounds {
 	size_t n;
 };
 
+/* In the order of the words of statsd.dialect. */
+enum config_dialect {
+	DIALECT_PLAIN,
+	DIALECT_GRAPHITE,
+	DIALECT_DOGSTATSD,
+	DIALECT_INFLUX,
+	DIALECT_CARBON
+};
+
 struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
@@ -148,6 +157,21 @@ struct config {
 				phase, overhead;
 		} buckets;
 	} metrics;
+
+	struct {
+		bool enabled;
+		char *address; /* udp://, tcp://, unixgram:// */
+		enum config_dialect dialect;
+		char *prefix;
+		uint64_t interval;   /* ns */
+		uint64_t max_packet; /* bytes */
+		char **tags;         /* key:value */
+		size_t n_tags;
+		char **allow; /* globs on the names of families */
+		size_t n_allow;
+		char **deny;
+		size_t n_deny;
+	} statsd;
 
 	struct {
 		char *level;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config_check.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -245,6 +246,65 @@ static int check_exposure(const struct config *config, struct buf *error)
 			    "no listener has the face api; add it to the faces of one");
 }
 
+/* Room for the rest of a line in the smallest packet. */
+enum { TAGS_MAX_BYTES = 320 };
+
+static bool is_tag(struct str tag)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	struct str value = tag, key = str_split(&value, ':');
+
+	for (size_t i = 0; i < key.n; i++)
+		if (!memchr(allowed, key.p[i], sizeof(allowed) - 1))
+			return false;
+	for (size_t i = 0; i < value.n; i++)
+		if (!memchr(allowed, value.p[i], sizeof(allowed) - 1))
+			return false;
+	return key.n > 0 && value.n > 0;
+}
+
+static int check_tags(const struct config *config, struct config_origin origin, struct buf *error)
+{
+	bool has_tags =
+		config->statsd.dialect != DIALECT_PLAIN && config->statsd.dialect != DIALECT_CARBON;
+	size_t bytes = 0;
+
+	if (config->statsd.n_tags > 0 && !has_tags)
+		return config_error(error, origin,
+				    "statsd.tags cannot be said in this dialect; remove them, or "
+				    "choose graphite, dogstatsd or influx");
+	for (size_t i = 0; i < config->statsd.n_tags; i++) {
+		struct str tag = str_of(config->statsd.tags[i]);
+
+		bytes += tag.n + 1;
+		if (!is_tag(tag))
+			return config_error(
+				error, origin,
+				"statsd.tags has an element that is no key:value of "
+				"letters, digits and _ - . ; write such as \"dc:fra1\"");
+	}
+	if (bytes > TAGS_MAX_BYTES)
+		return config_error(error, origin,
+				    "statsd.tags are too long; shorten them to %d bytes in all",
+				    TAGS_MAX_BYTES);
+	return 0;
+}
+
+static int check_statsd(const struct config *config, struct buf *error)
+{
+	struct config_origin origin = {config->n_files ? config->files[0] : NULL, 0};
+	struct endpoint_receiver receiver;
+	const char *wrong = endpoint_receiver_parse(config->statsd.address, &receiver);
+
+	assert(!wrong); /* each value was judged on its own before */
+	if (config->statsd.dialect == DIALECT_CARBON && receiver.transport == ENDPOINT_UNIXGRAM)
+		return config_error(error, origin,
+				    "carbon listens on no unix socket; set statsd.address to "
+				    "tcp://host:2003, or choose another statsd.dialect");
+	return check_tags(config, origin, error);
+}
+
 int config_check(struct config *config, struct buf *error)
 {
 	int r = check_lists(config, error);
@@ -255,5 +315,7 @@ int config_check(struct config *config, struct buf *error)
 		r = check_fallback_targets(config, error);
 	if (r == 0)
 		r = check_exposure(config, error);
+	if (r == 0)
+		r = check_statsd(config, error);
 	return r;
 }

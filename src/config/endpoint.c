@@ -246,3 +246,53 @@ bool endpoint_address_is_ephemeral(const char *address)
 	return !is_unix(str_of(address)) && split_authority(str_of(address), &host, &port) &&
 	       str_to_u64(port, &number) == 0 && number == 0;
 }
+
+#define RECEIVER_EXAMPLE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
+
+static const char *path_of_receiver(struct str path, struct endpoint_receiver *ret_receiver)
+{
+	if (path.n == 0 || path.p[0] != '/')
+		return "has no absolute path; " RECEIVER_EXAMPLE;
+	if (path.n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return "has a path that is too long; a unix socket's has at most 107 bytes";
+	ret_receiver->host = path;
+	ret_receiver->port = (struct str){NULL, 0};
+	return NULL;
+}
+
+static const char *host_of_receiver(struct str authority, struct endpoint_receiver *ret_receiver)
+{
+	struct str host, port;
+
+	if (!split_authority(authority, &host, &port) || !is_host_or_v6(host))
+		return "has no valid host; " RECEIVER_EXAMPLE;
+	if (!is_port(port, 1))
+		return "has no valid port; " RECEIVER_EXAMPLE;
+	if (host.p[0] == '[')
+		host = (struct str){host.p + 1, host.n - 2};
+	ret_receiver->host = host;
+	ret_receiver->port = port;
+	return NULL;
+}
+
+const char *endpoint_receiver_parse(const char *address, struct endpoint_receiver *ret_receiver)
+{
+	static const char *const schemes[] = {
+#define X(id, scheme) [ENDPOINT_##id] = (scheme),
+		ENDPOINT_TRANSPORTS(X)
+#undef X
+	};
+	struct str rest = str_of(address);
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		struct str scheme = str_of(schemes[i]);
+
+		if (!str_has_prefix(rest, scheme))
+			continue;
+		rest = (struct str){rest.p + scheme.n, rest.n - scheme.n};
+		ret_receiver->transport = (enum endpoint_transport)i;
+		return i == ENDPOINT_UNIXGRAM ? path_of_receiver(rest, ret_receiver)
+					      : host_of_receiver(rest, ret_receiver);
+	}
+	return "has no known transport; " RECEIVER_EXAMPLE;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The grammar of the two kinds of network place in the configuration: base URLs of backends
- * (RFC 3986, http and https only) and addresses of listeners. Nothing is resolved here.
+ * The grammar of the three kinds of network place in the configuration: base URLs of backends
+ * (RFC 3986, http and https only), addresses of listeners and of receivers of metrics. Nothing is
+ * resolved here.
  * What is wrong comes back as a constant "is …; what to do" that fits behind an option's name and
  * quotes nothing, since a URL may hold a password.
  */
@@ -23,3 +24,25 @@ const char *endpoint_address_check(const char *address);
 bool endpoint_address_is_local(const char *address);
 /* Of a correct address: does the kernel choose the port? */
 bool endpoint_address_is_ephemeral(const char *address);
+
+/* X(id, what its addresses begin with) */
+#define ENDPOINT_TRANSPORTS(X) \
+	X(UDP, "udp://")       \
+	X(TCP, "tcp://")       \
+	X(UNIXGRAM, "unixgram://")
+
+enum endpoint_transport {
+#define X(id, scheme) ENDPOINT_##id,
+	ENDPOINT_TRANSPORTS(X)
+#undef X
+};
+
+/* Slices of the address. */
+struct endpoint_receiver {
+	enum endpoint_transport transport;
+	struct str host; /* without brackets; the path for UNIXGRAM */
+	struct str port; /* empty for UNIXGRAM */
+};
+
+/* NULL when it is udp://host:port, tcp://host:port or unixgram:///path, else what is wrong. */
+const char *endpoint_receiver_parse(const char *address, struct endpoint_receiver *ret_receiver);

@@ -29,6 +29,7 @@
 	X(ROUTE, char *, "write a path such as \"/metrics\"")                              \
 	X(URL, char *, "write one such as \"http://127.0.0.1:8000\"")                      \
 	X(ADDRESS, char *, "write one such as \"127.0.0.1:8000\"")                         \
+	X(RECEIVER, char *, "write one such as \"udp://127.0.0.1:8125\"")                  \
 	X(WORD, char *, "write one of: ")                                                  \
 	X(CHOICE, unsigned, "write one of: ")                                              \
 	X(EITHER, bool, "write one of: ")                                                  \

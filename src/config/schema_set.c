@@ -259,6 +259,16 @@ static int check_text(const struct assignment *a)
 	return wrong ? assignment_refuse(a, wrong) : 0;
 }
 
+/* Where something is in the network; NULL when it is well written, or something else. */
+static const char *place_check(enum option_type type, const char *text)
+{
+	struct endpoint_receiver receiver;
+
+	if (type == OPTION_ADDRESS)
+		return endpoint_address_check(text);
+	return type == OPTION_RECEIVER ? endpoint_receiver_parse(text, &receiver) : NULL;
+}
+
 int assignment_set_text(const struct assignment *a, void *field)
 {
 	int r = check_text(a);
@@ -275,7 +285,7 @@ int assignment_set_text(const struct assignment *a, void *field)
 		return set_url(a, field);
 	if (a->option->type == OPTION_ROUTE)
 		return set_route(a, field);
-	wrong = a->option->type == OPTION_ADDRESS ? endpoint_address_check(a->value->text) : NULL;
+	wrong = place_check(a->option->type, a->value->text);
 	if (wrong)
 		return assignment_refuse_saying(a, wrong);
 	return replace_text(a, field, str_dup(str_of(a->value->text)));
@@ -296,6 +306,7 @@ int schema_set(const struct option *option, void *object, const struct config_va
 		[OPTION_ROUTE] = assignment_set_text,
 		[OPTION_URL] = assignment_set_text,
 		[OPTION_ADDRESS] = assignment_set_text,
+		[OPTION_RECEIVER] = assignment_set_text,
 		[OPTION_WORD] = set_word,
 		[OPTION_CHOICE] = set_choice,
 		[OPTION_EITHER] = set_either,

@@ -162,6 +162,35 @@ static void history_down(struct daemon *daemon)
 	daemon->history = history_free(daemon->history);
 }
 
+static void statsd_changed(void *context UNUSED, const char *address, const char *error)
+{
+	if (error)
+		log_warning("statsd: cannot reach %s: %s; what is counted is sent later", address,
+			    error);
+	else
+		log_notice("statsd: reached %s", address);
+}
+
+static int statsd_up(struct daemon *daemon)
+{
+	struct statsd_inputs inputs = {
+		.loop = daemon->loop,
+		.registry = daemon->registry,
+		.slab = daemon->slab,
+		.changed = statsd_changed,
+	};
+
+	daemon->statsd = statsd_new(&inputs);
+	return daemon->statsd ? statsd_configure(daemon->statsd, daemon->config) : -ENOMEM;
+}
+
+/* The workers have ended: nothing more is counted. */
+static void statsd_down(struct daemon *daemon)
+{
+	statsd_finish(daemon->statsd);
+	daemon->statsd = statsd_free(daemon->statsd);
+}
+
 static size_t count_cpus(void)
 {
 	cpu_set_t set;
@@ -318,6 +347,7 @@ static const struct stage {
 	{"client", client_up, client_down},
 	{"backends", backends_up, backends_down},
 	{"history", history_up, history_down},
+	{"statsd", statsd_up, statsd_down},
 	{"listeners", sockets_open, sockets_close},
 	{"workers", workers_up, workers_down},
 	{"service", service_up, service_down},

@@ -10,6 +10,7 @@
 #include "daemon/fleet.h"
 #include "daemon/worker.h"
 #include "export/history.h"
+#include "export/statsd.h"
 #include "health/prober.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct backends *backends;
 	struct prober *prober;
 	struct route_table *table; /* in force */
+	struct statsd *statsd;
 	struct listener **listeners;
 	size_t n_listeners;
 	struct worker **workers;

@@ -126,6 +126,8 @@ static int adopt(struct daemon *daemon, struct config *config)
 	put_in_force(daemon, table);
 	backends_keep_only(daemon->backends, config);
 	reload_apply_log_level(daemon);
+	if (statsd_configure(daemon->statsd, config) < 0)
+		log_error("no memory for statsd; it is switched off");
 	warn_of_restart_options(daemon->started_with, config);
 	config_unref(before);
 	return 0;

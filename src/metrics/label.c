@@ -10,10 +10,10 @@ enum { TAIL_BYTES = 17, CUT_BYTES = LABEL_MAX_BYTES - TAIL_BYTES };
 
 static const struct str replacement = {"\xEF\xBF\xBD", 3}; /* U+FFFD */
 
-static bool names_the_fleet(const char *label)
+bool label_names_the_fleet(struct str label)
 {
-	return strcmp(label, "model") == 0 || strcmp(label, "backend") == 0 ||
-	       strcmp(label, "from_model") == 0 || strcmp(label, "to_model") == 0;
+	return str_eq(label, STR_LITERAL("model")) || str_eq(label, STR_LITERAL("backend")) ||
+	       str_eq(label, STR_LITERAL("from_model")) || str_eq(label, STR_LITERAL("to_model"));
 }
 
 static bool is_digit(char c)
@@ -98,7 +98,7 @@ static int write_one(struct buf *out, const char *label, struct str value, bool 
 
 	if (value.n == 0)
 		value = STR_LITERAL("unknown");
-	n = value_text(text, value, !raw && names_the_fleet(label));
+	n = value_text(text, value, !raw && label_names_the_fleet(str_of(label)));
 	r = buf_append_str(out, str_of(label));
 	if (r == 0)
 		r = buf_append_str(out, STR_LITERAL("=\""));

@@ -7,12 +7,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 #include "base/buf.h"
 #include "metrics/catalog.h"
 
 #define LABEL_MAX_BYTES 128 /* of a value, before escaping */
 
+/* Are its values the names of models or backends, and not of nexusd's own making? */
+bool label_names_the_fleet(struct str label);
 /* Appends name="value",name="value" for all labels of a family; nothing for none. -ENOMEM,
  * -EMSGSIZE. */
 int label_write_all(struct buf *out, enum metric metric, const struct str *values,

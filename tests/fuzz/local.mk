@@ -4,7 +4,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_guard \
 	tests/fuzz/fuzz_jsonscan \
-	tests/fuzz/fuzz_sse
+	tests/fuzz/fuzz_sse \
+	tests/fuzz/fuzz_statsd
 EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus
 
 if FUZZING
@@ -26,3 +27,5 @@ tests_fuzz_fuzz_jsonscan_SOURCES = tests/fuzz/fuzz_jsonscan.c $(fuzz_main)
 tests_fuzz_fuzz_jsonscan_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_sse_SOURCES = tests/fuzz/fuzz_sse.c $(fuzz_main)
 tests_fuzz_fuzz_sse_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_statsd_SOURCES = tests/fuzz/fuzz_statsd.c $(fuzz_main)
+tests_fuzz_fuzz_statsd_LDFLAGS = $(fuzz_ldflags)

@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/system/run_all.py \
 	tests/system/stats_check.py \
 	tests/system/stats_schema.py \
+	tests/system/statsd_receivers.py \
 	tests/system/tap.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \
@@ -35,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/test_service.py \
 	tests/system/test_starved.py \
 	tests/system/test_stats.py \
+	tests/system/test_statsd.py \
 	tests/system/test_stream.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \

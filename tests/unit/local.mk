@@ -40,6 +40,8 @@ unit_tests = \
 	tests/unit/test_secrets \
 	tests/unit/test_sse \
 	tests/unit/test_stats_json \
+	tests/unit/test_statsd_lines \
+	tests/unit/test_statsd_packets \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
 	tests/unit/test_transfer \
@@ -60,4 +62,5 @@ EXTRA_DIST += \
 	tests/unit/prober_bed.h \
 	tests/unit/script_server.h \
 	tests/unit/scripted_server.h \
+	tests/unit/statsd_bed.h \
 	tests/unit/transfer_run.h

@@ -37,6 +37,9 @@ static void test_defaults(void)
 	is_u64(config->routing.weights.priority, 50, "weight of the priority");
 	is_text(config->metrics.path, "/metrics", "metrics path");
 	ok(config->metrics.enabled && !config->metrics.raw_labels, "metrics on, sanitized");
+	ok(!config->statsd.enabled, "statsd off");
+	is_text(config->statsd.address, "udp://127.0.0.1:8125", "statsd address");
+	is_u64(config->statsd.max_packet, 1432, "statsd packets");
 	is_text(config->log.level, "info", "log level");
 	is_text(config->credentials_directory, "/etc/nexusd/credentials", "credentials");
 	done(&result);
@@ -65,6 +68,9 @@ static const char full[] =
 	"metrics: { enabled = false; path = \"scrape\"; label_values = \"raw\";\n"
 	"  max_series = 13; max_series_per_family = 14; birth_models = 15;\n"
 	"  naming = \"clean\"; buckets: { duration = ( 0.001, 1, 2.5 ); tokens = [ 1, 2 ]; }; };\n"
+	"statsd: { enabled = true; address = \"tcp://[::1]:2003\"; dialect = \"influx\";\n"
+	"  prefix = \"llm.gw\"; interval = 0.5; max_packet = \"8K\"; tags = [ \"dc:fra-1.x\" ];\n"
+	"  allow = [ \"nexus_*\", \"gateway_*\" ]; deny = [ \"*_info\" ]; };\n"
 	"log: { level = \"debug\"; };\n";
 
 static void check_full_numbers(const struct config *config)
@@ -114,6 +120,21 @@ static void check_full_backends(const struct config *config)
 	ok(cloud->forward_authorization, "forward_authorization");
 }
 
+static void check_full_statsd(const struct config *config)
+{
+	ok(config->statsd.enabled, "statsd.enabled");
+	is_text(config->statsd.address, "tcp://[::1]:2003", "address");
+	is_int(config->statsd.dialect, DIALECT_INFLUX, "dialect");
+	is_text(config->statsd.prefix, "llm.gw", "prefix");
+	is_u64(config->statsd.interval, NS_PER_SEC / 2, "interval");
+	is_u64(config->statsd.max_packet, 8192, "max_packet");
+	is_u64(config->statsd.n_tags, 1, "a tag");
+	is_text(config->statsd.tags[0], "dc:fra-1.x", "which it is");
+	is_u64(config->statsd.n_allow, 2, "allow");
+	is_text(config->statsd.allow[1], "gateway_*", "a pattern");
+	is_u64(config->statsd.n_deny, 1, "deny");
+}
+
 static void check_full_routing_and_metrics(const struct config *config)
 {
 	is_text(config->routing.strategy, "random", "strategy");
@@ -147,6 +168,7 @@ static void test_full(void)
 		check_full_numbers(result.config);
 		check_full_backends(result.config);
 		check_full_routing_and_metrics(result.config);
+		check_full_statsd(result.config);
 	}
 	done(&result);
 

@@ -18,6 +18,11 @@ static void parse_bad(const char *text, const char *line)
 #define URL           "url = \"http://h\";"
 #define ALIAS(a, b)   "{ name = \"" a "\"; model = \"" b "\"; }"
 
+#define RECEIVER_ADVICE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
+#define TAG_LINE                                                               \
+	"t.conf: statsd.tags has an element that is no key:value of letters, " \
+	"digits and _ - . ; write such as \"dc:fra1\""
+
 static const struct {
 	const char *text, *line;
 } bad[] = {
@@ -188,7 +193,28 @@ static const struct {
 	{"metrics: { path = \"/a?b\"; };",
 	 "t.conf:1: metrics.path has a character other than letters, digits and - . _ ~ /; "
 	 "write a path such as \"/metrics\""},
+	{"statsd: { address = \"127.0.0.1:8125\"; };",
+	 "t.conf:1: statsd.address has no known transport; " RECEIVER_ADVICE},
+	{"statsd: { address = \"udp://h\"; };",
+	 "t.conf:1: statsd.address has no valid port; " RECEIVER_ADVICE},
+	{"statsd: { dialect = \"etsy\"; };",
+	 "t.conf:1: statsd.dialect has a value that is not understood; "
+	 "write one of: plain graphite dogstatsd influx carbon"},
+	{"statsd: { max_packet = 1023; };",
+	 "t.conf:1: statsd.max_packet is out of range; choose from 1K to 65000 bytes"},
+	{"statsd: { prefix = \"a b\"; };",
+	 "t.conf:1: statsd.prefix has a character that is not allowed in a name; "
+	 "write letters, digits and . _ - in double quotes"},
 	/* the whole */
+	{"statsd: { dialect = \"carbon\"; address = \"unixgram:///run/x\"; };",
+	 "t.conf: carbon listens on no unix socket; set statsd.address to tcp://host:2003, or "
+	 "choose another statsd.dialect"},
+	{"statsd: { tags = [ \"a:b\" ]; };",
+	 "t.conf: statsd.tags cannot be said in this dialect; remove them, or choose graphite, "
+	 "dogstatsd or influx"},
+	{"statsd: { dialect = \"influx\"; tags = [ \"a:b\", \"a:b,c\" ]; };", TAG_LINE},
+	{"statsd: { dialect = \"influx\"; tags = [ \"ab\" ]; };", TAG_LINE},
+	{"statsd: { dialect = \"graphite\"; tags = [ \":b\" ]; };", TAG_LINE},
 	{"listeners = ( {\n faces = [ \"api\" ]; } );",
 	 "t.conf:1: listeners.address is missing; add it"},
 	{"backends = ( { name = \"a\"; } );", "t.conf:1: backends.type is missing; add it"},

@@ -121,9 +121,57 @@ static void test_addresses(void)
 	}
 }
 
+static const struct {
+	const char *address;
+	bool valid;
+	enum endpoint_transport transport;
+	const char *host, *port;
+} receivers[] = {
+	{"udp://127.0.0.1:8125", true, ENDPOINT_UDP, "127.0.0.1", "8125"},
+	{"udp://[::1]:1", true, ENDPOINT_UDP, "::1", "1"},
+	{"tcp://carbon.example.org:2003", true, ENDPOINT_TCP, "carbon.example.org", "2003"},
+	{"unixgram:///run/x.sock", true, ENDPOINT_UNIXGRAM, "/run/x.sock", ""},
+	{"", false, 0, NULL, NULL},
+	{"127.0.0.1:8125", false, 0, NULL, NULL},
+	{"http://h:1", false, 0, NULL, NULL},
+	{"unix:/run/x.sock", false, 0, NULL, NULL},
+	{"unixgram://x", false, 0, NULL, NULL},
+	{"unixgram://", false, 0, NULL, NULL},
+	{"udp://", false, 0, NULL, NULL},
+	{"udp://h", false, 0, NULL, NULL},
+	{"udp://h:", false, 0, NULL, NULL},
+	{"udp://h:0", false, 0, NULL, NULL},
+	{"udp://h:65536", false, 0, NULL, NULL},
+	{"udp://::1:8125", false, 0, NULL, NULL},
+	{"udp://h:1/x", false, 0, NULL, NULL},
+	{"unixgram:///"
+	 "2345678901234567890123456789012345678901234567890123456789012345678901234567890123"
+	 "4567890123456789012345678",
+	 false, 0, NULL, NULL},
+};
+
+static void test_receivers(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(receivers); i++) {
+		struct endpoint_receiver receiver = {0};
+		const char *wrong = endpoint_receiver_parse(receivers[i].address, &receiver);
+
+		ok(!wrong == receivers[i].valid, "receiver \"%s\"", receivers[i].address);
+		if (wrong) {
+			ok(strchr(wrong, ';') != NULL, "and what to do");
+			continue;
+		}
+		ok(receiver.transport == receivers[i].transport &&
+			   str_eq(receiver.host, str_of(receivers[i].host)) &&
+			   str_eq(receiver.port, str_of(receivers[i].port)),
+		   "its parts");
+	}
+}
+
 int main(void)
 {
 	test_urls();
 	test_addresses();
+	test_receivers();
 	return tap_done();
 }

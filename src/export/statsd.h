@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The push to a StatsD or Carbon receiver: a clock that lets what was counted go out, and what
+ * becomes of it. It never waits for the receiver, and what the receiver could not be given goes
+ * out with a later push. For the main thread, but for the status.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "config/config.h"
+#include "loop/loop.h"
+#include "metrics/registry.h"
+
+struct statsd;
+
+struct statsd_inputs {
+	struct loop *loop;
+	struct registry *registry;
+	struct slab *slab; /* of the main thread */
+	/* The receiver at this address cannot be reached any more, for that reason, or again: NULL.
+	 */
+	void (*changed)(void *context, const char *address, const char *error);
+	void *context;
+};
+
+/* Switched off as yet. NULL for no memory. */
+struct statsd *statsd_new(const struct statsd_inputs *inputs) MUST_CHECK;
+/* Accepts NULL, returns NULL. */
+struct statsd *statsd_free(struct statsd *statsd);
+
+/* Puts `config` in force, of which it keeps a reference. What was counted before it is switched on
+ * for the first time is pushed only if that happens at the first call. -ENOMEM: it is switched
+ * off. */
+int statsd_configure(struct statsd *statsd, struct config *config) MUST_CHECK;
+/* One last push, when the loop does not run any more: takes 200 ms at most. */
+void statsd_finish(struct statsd *statsd);
+
+struct statsd_status {
+	bool is_enabled;
+	bool is_connected; /* the last push was taken by the receiver, as far as can be known */
+	char address[304];
+	char error[128]; /* why it is not connected; empty before the first push, too */
+	uint64_t packets_sent, packets_dropped;
+};
+
+/* Any thread. */
+void statsd_status(struct statsd *statsd, struct statsd_status *ret_status);
