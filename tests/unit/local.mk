@@ -40,8 +40,10 @@ unit_tests = \
 	tests/unit/test_secrets \
 	tests/unit/test_sse \
 	tests/unit/test_stats_json \
+	tests/unit/test_statsd \
 	tests/unit/test_statsd_lines \
 	tests/unit/test_statsd_packets \
+	tests/unit/test_statsd_sender \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
 	tests/unit/test_transfer \
