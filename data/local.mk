@@ -4,6 +4,15 @@ EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers dat
 # Every default, as comments: to copy from, not needed in /etc.
 dist_doc_DATA = data/nexusd.conf
 dist_pkgdata_DATA = data/nexusd-stats.schema.json
+# One file to copy for each kind of receiver of the pushed metrics.
+statsddocdir = $(docdir)/statsd
+dist_statsddoc_DATA = \
+	data/statsd/carbon.conf \
+	data/statsd/collectd.conf \
+	data/statsd/datadog.conf \
+	data/statsd/etsy-statsd.conf \
+	data/statsd/netdata.conf \
+	data/statsd/telegraf.conf
 CLEANFILES += data/nexusd.service
 
 data/nexusd.service: data/nexusd.service.in Makefile

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The push to StatsD and Carbon: what arrives is what /metrics says, whatever happens between."""
+import pathlib
 import re
 import signal
+import subprocess
 import tempfile
 
 import tap
 from fake_backend import FakeBackend
-from harness import Rig, backend, config_text, wait_until
+from harness import Rig, backend, config_text, find_program, wait_until
 from statsd_receivers import TAGS, Tcp, Udp, Unix, expected, is_still
 from tap import eq, ok
 
@@ -249,6 +251,17 @@ def test_nobody_there():
         eq(daemon.chat(MODELS[0]).status, 200, "and delays nothing")
     with rig(receiver, push(receiver, address="tcp://192.0.2.1:9")) as (daemon, _):
         eq(daemon.chat(MODELS[0]).status, 200, "nor does one that never answers")
+
+
+def test_examples():
+    """Each file of data/statsd is a configuration, and the receiver it is for is said in it."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "data" / "statsd"
+    for path in sorted(folder.glob("*.conf")):
+        check = subprocess.run([find_program(), "--check-config", "-c", str(path)],
+                               capture_output=True, text=True, check=False)
+        eq((check.returncode, check.stderr), (0, ""), f"data/statsd/{path.name}")
+        ok("enabled = true" in path.read_text(), "and switches the push on")
+    ok(len(list(folder.glob("*.conf"))) >= 6, "there are some")
 
 
 if __name__ == "__main__":
