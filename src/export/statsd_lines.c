@@ -14,9 +14,12 @@ struct writer {
 	const struct statsd_lines_inputs *inputs;
 	struct statsd_packets *packets;
 	struct statsd_format format;
-	struct statsd_name name;
 	struct buf line;
 	int error; /* the first one */
+	/* of the sample being written */
+	struct str labels;
+	struct statsd_name name;
+	bool has_name; /* made for the first line: most samples have none */
 	/* of the family being written */
 	bool is_wanted;
 	const struct metric_row *row;
@@ -78,13 +81,24 @@ static void begin_family(void *context, enum metric metric)
 		name_buckets(w);
 }
 
+static int make_name(struct writer *w)
+{
+	int r = 0;
+
+	if (!w->has_name)
+		r = statsd_name_make(&w->name, &w->format, str_of(w->family), w->labels);
+	w->has_name = r == 0;
+	return r;
+}
+
 static void write_line(struct writer *w, const char *suffix, const struct statsd_value *value,
 		       uint64_t place, uint64_t amount)
 {
-	int r;
+	int r = make_name(w);
 
 	buf_clear(&w->line);
-	r = statsd_dialect_write(&w->line, &w->format, &w->name, str_of(suffix), value);
+	if (r == 0)
+		r = statsd_dialect_write(&w->line, &w->format, &w->name, str_of(suffix), value);
 	if (r == 0)
 		r = statsd_packets_append(w->packets, buf_str(&w->line), place, amount);
 	if (w->error == 0)
@@ -169,8 +183,8 @@ static void write_sample(void *context, const struct sample *sample)
 		return;
 	if (w->row->kind != KIND_GAUGE)
 		r = statsd_ledger_place(w->inputs->ledger, sample, &place);
-	if (r == 0)
-		r = statsd_name_make(&w->name, &w->format, str_of(w->family), sample->labels);
+	w->labels = sample->labels;
+	w->has_name = false;
 	if (r < 0) {
 		if (r != -ENOENT && w->error == 0)
 			w->error = r;

@@ -186,7 +186,15 @@ static void ready(struct statsd_socket *socket)
 
 static void broke(struct statsd_socket *socket, int error)
 {
-	fail(container_of(socket, struct statsd_sender, socket), error);
+	struct statsd_sender *s = container_of(socket, struct statsd_sender, socket);
+
+	settle_acknowledged(s);
+	/* Some receivers end a connection that rests; that is no failure if they have everything.
+	 */
+	if (error == -EPIPE && s->ledger->settled == s->ledger->position)
+		close_socket(s);
+	else
+		fail(s, error);
 }
 
 /* What happened since the last push. */

@@ -82,6 +82,15 @@ class Receiver:
         with self._lock:
             return dict(self.counters), dict(self.gauges)
 
+    def still_counters(self):
+        """Those that change only by requests."""
+        return {name: value for name, value in self.snapshot()[0].items() if is_still(name)}
+
+    def n_pushes(self):
+        """How many pushes there were, told by a gauge that is in each."""
+        with self._lock:
+            return len(self.times["nexus.active_streams"])
+
     def close(self):
         """What was taken is read first; what comes meanwhile is refused, so that none is lost."""
         self._refuse()

@@ -13,6 +13,7 @@ import tap
 from fake_backend import FakeBackend
 from harness import Daemon, backend, chat_body
 from http_client import Incomplete, encode_request
+from statsd_receivers import Tcp, expected
 from tap import Skip, eq, ok
 
 MODEL = "m"
@@ -30,6 +31,10 @@ class Famine:
 
     def begin(self, fail_at):
         struct.pack_into("=QQ", self._page, 0, fail_at, 0)
+
+    def is_over(self):
+        fail_at, n_calls = struct.unpack_from("=QQ", self._page)
+        return n_calls >= fail_at
 
     def end(self):
         """Tells whether the chosen allocation was reached."""
@@ -103,14 +108,19 @@ def starve(daemon, famine, fakes, name):
        f"{name}: an error, a close or the answer", seen)
 
 
-def test_every_allocation_fails_once():
+def find_starved():
     program = pathlib.Path(harness.find_program()).parent / "tests/system/starved_nexusd"
     if not program.is_file():
         raise Skip("tests/system/starved_nexusd is not built")
+    return str(program)
+
+
+def test_every_allocation_fails_once():
+    program = find_starved()
     a, b = FakeBackend("a", [MODEL, "weak"]), FakeBackend("b", [MODEL])
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         famine = Famine(folder)
-        with Daemon(program=str(program), env={"NEXUSD_TEST_STARVE": str(famine.path)},
+        with Daemon(program=program, env={"NEXUSD_TEST_STARVE": str(famine.path)},
                     workers=1, backends=[backend(a), backend(b)], health={"interval": 3600},
                     routing={"strategy": "priority_only",
                              "aliases": [{"name": "alias", "model": MODEL}],
@@ -130,6 +140,31 @@ def test_every_allocation_fails_once():
                "no connection is left")
     a.stop()
     b.stop()
+
+
+def test_pushes():
+    """What a push found no memory for comes with a later one."""
+    program = find_starved()
+    receiver, a = Tcp("plain"), FakeBackend("a", [MODEL])
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        famine = Famine(folder)
+        with Daemon(program=program, env={"NEXUSD_TEST_STARVE": str(famine.path)},
+                    workers=1, backends=[backend(a)], health={"interval": 3600},
+                    statsd={"enabled": True, "address": receiver.address,
+                            "interval": 0.1}) as daemon:
+            for fail_at in range(1, 30):
+                daemon.chat(MODEL)
+                n = receiver.n_pushes()
+                famine.begin(fail_at)
+                harness.wait_until(lambda: famine.is_over() or receiver.n_pushes() > n + 1)
+                famine.end()
+            daemon.settled()
+            want = expected(daemon.get("/metrics").body.decode())
+            got = harness.wait_until(lambda: receiver.still_counters() == want)
+            ok(got, "every count arrives", receiver.still_counters(), want)
+            ok(len(receiver.bad) == 0, "every line is well-formed")
+    receiver.close()
+    a.stop()
 
 
 if __name__ == "__main__":

@@ -41,16 +41,11 @@ def wanted(daemon, dialect="plain"):
     return expected(daemon.get("/metrics").body.decode(), dialect)
 
 
-def counted(receiver):
-    counters, _ = receiver.snapshot()
-    return {name: value for name, value in counters.items() if is_still(name)}
-
-
 def check_totals(daemon, receiver, name):
     """All counters arrive, each count once."""
     want = wanted(daemon, receiver.dialect)
-    wait_until(lambda: counted(receiver) == want)
-    got = counted(receiver)
+    wait_until(lambda: receiver.still_counters() == want)
+    got = receiver.still_counters()
     wrong = {n: (got.get(n), want.get(n)) for n in {*got, *want} if got.get(n) != want.get(n)}
     eq(wrong, {}, f"{name}: every counter equals /metrics")
     eq(receiver.bad, [], f"{name}: every line is well-formed")
@@ -141,6 +136,7 @@ def test_tcp():
             check_totals(daemon, receiver, f"connection {n}")
             receiver.hang_up()
             ok(wait_until(lambda: receiver.n_connections == n + 1), "it connects again")
+        ok("cannot reach" not in daemon.stderr, "which is nothing to speak of")
         receiver.close()
         traffic(daemon)
         ok(daemon.wait_stderr("cannot reach tcp://.*refused"), "then nobody listens")
@@ -233,11 +229,21 @@ def test_last_push():
         with rig(receiver, push(receiver, interval=3600)) as (daemon, _):
             traffic(daemon)
             want = wanted(daemon)
-            eq(counted(receiver), {}, "nothing yet")
+            eq(receiver.still_counters(), {}, "nothing yet")
             daemon.stop()
-            wait_until(lambda: counted(receiver) == want)
-            eq(counted(receiver), want, "a stop sends the last counts")
+            wait_until(lambda: receiver.still_counters() == want)
+            eq(receiver.still_counters(), want, "a stop sends the last counts")
         receiver.close()
+
+
+def test_name():
+    """Of the addresses of a name, those that do not answer are passed over."""
+    receiver = Udp("plain")
+    address = receiver.address.replace("127.0.0.1", "localhost")
+    with rig(receiver, push(receiver, address=address)) as (daemon, _):
+        traffic(daemon)
+        check_totals(daemon, receiver, "by name")
+    receiver.close()
 
 
 def test_nobody_there():
