@@ -282,7 +282,7 @@ const char *endpoint_receiver_parse(const char *address, struct endpoint_receive
 		ENDPOINT_TRANSPORTS(X)
 #undef X
 	};
-	struct str rest = str_of(address);
+	struct str rest = {address, strlen(address)};
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
 		struct str scheme = str_of(schemes[i]);

@@ -61,8 +61,9 @@ static struct str without_suffix(struct str text, struct str suffix)
 const char *statsd_family(char text[static STATSD_FAMILY_BYTES], const char *name,
 			  enum metric_unit unit)
 {
-	struct str family = without_prefix(str_of(name), STR_LITERAL("nexus_"));
+	struct str family = {name, strlen(name)};
 
+	family = without_prefix(family, STR_LITERAL("nexus_"));
 	family = without_suffix(family, STR_LITERAL("_total"));
 	family = without_suffix(family, str_of(metric_unit_name(unit)));
 	snprintf(text, STATSD_FAMILY_BYTES, "%.*s%s", (int)family.n, family.p, units[unit].name);

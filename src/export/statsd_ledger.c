@@ -72,7 +72,7 @@ struct start {
 static void take_as_sent(void *context, const struct sample *sample)
 {
 	struct start *start = context;
-	uint64_t place, *sent;
+	uint64_t place = 0, *sent;
 	int r;
 
 	if (start->error < 0 || metric_row(sample->metric)->kind == KIND_INFO)

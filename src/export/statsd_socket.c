@@ -109,7 +109,7 @@ static int send_some(struct statsd_socket *s, struct str bytes, size_t *ret_n)
 
 static int send_rest(struct statsd_socket *s)
 {
-	size_t n;
+	size_t n = 0;
 	int r = 0;
 
 	while (s->rest.len > 0 && r == 0) {
@@ -122,7 +122,7 @@ static int send_rest(struct statsd_socket *s)
 
 int statsd_socket_send(struct statsd_socket *s, struct str packet)
 {
-	size_t n;
+	size_t n = 0;
 	char *room;
 	int r;
 

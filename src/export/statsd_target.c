@@ -58,7 +58,7 @@ static void answered(void *context, const struct resolver_answer *answer)
 		return;
 	}
 	if (n_before)
-		before = *statsd_target_address(target);
+		before = target->known.addresses[target->current];
 	target->known = *answer;
 	while (n_before && at < answer->n && !is_same(&answer->addresses[at], &before))
 		at++;

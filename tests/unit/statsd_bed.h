@@ -2,6 +2,7 @@
 /* A registry, a ledger and the lines of a push, for tests. */
 #pragma once
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/attr.h"
@@ -17,7 +18,7 @@ struct bed {
 	struct config config;
 	struct statsd_ledger ledger;
 	struct statsd_packets packets;
-	char *allow[1];
+	char family[64], *allow[1];
 	char *pushed; /* the last push as one text */
 };
 
@@ -51,7 +52,8 @@ UNUSED static void bed_up(struct bed *bed, enum config_dialect dialect, const ch
 	    registry_provide(bed->registry, METRIC_PROCESS_CPU, bed_cpu, NULL) < 0 ||
 	    registry_provide(bed->registry, METRIC_MODEL_INFO, bed_models, NULL) < 0)
 		abort();
-	bed->allow[0] = (char *)(uintptr_t)family;
+	snprintf(bed->family, sizeof(bed->family), "%s", family ? family : "");
+	bed->allow[0] = bed->family;
 	bed->config.statsd.dialect = dialect;
 	bed->config.statsd.prefix = bed_prefix;
 	bed->config.statsd.max_packet = 1432;
@@ -97,7 +99,7 @@ UNUSED static const char *bed_push(struct bed *bed)
 {
 	const struct statsd_lines_inputs inputs = {bed->registry, &bed->config, &bed->ledger,
 						   BED_TIME_SEC};
-	size_t n = bed->packets.text.len;
+	size_t n;
 
 	statsd_packets_clear(&bed->packets, bed->config.statsd.max_packet);
 	if (statsd_lines_append(&inputs, &bed->packets) < 0)
