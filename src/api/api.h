@@ -20,6 +20,7 @@
 struct api;
 struct history;
 struct request;
+struct statsd;
 
 /* What all workers share and the main thread writes. */
 struct lifecycle {
@@ -49,6 +50,7 @@ struct api_inputs {
 	struct client *client;
 	struct registry *registry;
 	struct history *history;
+	struct statsd *statsd;
 	struct slab *slab;
 	const struct lifecycle *lifecycle;
 	const struct step *steps; /* outlive the api */

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "export/negotiate.h"
 #include "export/openmetrics.h"
+#include "export/statsd.h"
 
 /* Far above what the series budget allows. */
 #define RENDERING_MAX_BYTES (256u << 20)
@@ -41,7 +42,8 @@ void api_metrics(struct request *request)
 
 void api_stats(struct request *request)
 {
-	const struct stats_json_inputs inputs = {
+	struct statsd_status statsd;
+	struct stats_json_inputs inputs = {
 		.version = version_text,
 		.started_ns = request->api->in.lifecycle->started_ns,
 		.now_ns = clock_monotonic_ns(),
@@ -54,6 +56,12 @@ void api_stats(struct request *request)
 
 	if (!begin_rendering(request))
 		return;
+	statsd_status(request->api->in.statsd, &statsd);
+	inputs.statsd = (struct stats_json_statsd){
+		.enabled = statsd.is_enabled,
+		.address = statsd.is_enabled ? statsd.address : NULL,
+		.error = *statsd.error ? statsd.error : NULL,
+	};
 	buf_init(&body, RENDERING_MAX_BYTES);
 	r = stats_json_write(request->api->in.registry, &inputs, &body);
 	request_uncached_document(request, "application/json", &body, r);

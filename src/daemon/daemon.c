@@ -206,6 +206,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 	struct worker_inputs inputs = {
 		.registry = daemon->registry,
 		.history = daemon->history,
+		.statsd = daemon->statsd,
 		.lifecycle = &daemon->lifecycle,
 		.listeners = daemon->listeners,
 		.n_listeners = daemon->n_listeners,

@@ -168,6 +168,7 @@ static int build_api(struct worker *worker)
 		.client = worker->client,
 		.registry = worker->in.registry,
 		.history = worker->in.history,
+		.statsd = worker->in.statsd,
 		.slab = worker->slab,
 		.lifecycle = worker->in.lifecycle,
 		.steps = worker->in.steps,

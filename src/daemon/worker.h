@@ -16,11 +16,13 @@
 #include "route/route_table.h"
 
 struct history;
+struct statsd;
 struct worker;
 
 struct worker_inputs {
 	struct registry *registry;
 	struct history *history; /* outlives the worker */
+	struct statsd *statsd;   /* outlives the worker */
 	const struct lifecycle *lifecycle;
 	struct listener *const *listeners; /* outlive the worker */
 	size_t n_listeners;

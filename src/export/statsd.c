@@ -36,12 +36,6 @@ static void count(struct statsd_sender *sender, enum statsd_fate fate, uint64_t 
 
 	slab_add(statsd->inputs.slab, statsd->n_packets[fate], n_packets);
 	slab_add(statsd->inputs.slab, statsd->n_bytes[fate], n_bytes);
-	pthread_mutex_lock(&statsd->mutex);
-	if (fate == STATSD_SENT)
-		statsd->status.packets_sent += n_packets;
-	else
-		statsd->status.packets_dropped += n_packets;
-	pthread_mutex_unlock(&statsd->mutex);
 }
 
 /* Passes on what is new. */
@@ -54,7 +48,6 @@ static void report(struct statsd_sender *sender, int error, const char *text)
 	statsd->is_failing = is_failing;
 	statsd->error = error;
 	pthread_mutex_lock(&statsd->mutex);
-	statsd->status.is_connected = !is_failing;
 	snprintf(statsd->status.error, sizeof(statsd->status.error), "%s", text ? text : "");
 	pthread_mutex_unlock(&statsd->mutex);
 	if (is_news)
@@ -191,7 +184,8 @@ int statsd_configure(struct statsd *statsd, struct config *config)
 	statsd->was_configured = true;
 	pthread_mutex_lock(&statsd->mutex);
 	statsd->status.is_enabled = statsd->config != NULL;
-	statsd->status.is_connected &= statsd->status.is_enabled;
+	if (!statsd->config)
+		statsd->status.error[0] = '\0';
 	snprintf(statsd->status.address, sizeof(statsd->status.address), "%s",
 		 config->statsd.address);
 	pthread_mutex_unlock(&statsd->mutex);

@@ -40,10 +40,8 @@ void statsd_finish(struct statsd *statsd);
 
 struct statsd_status {
 	bool is_enabled;
-	bool is_connected; /* the last push was taken by the receiver, as far as can be known */
 	char address[304];
-	char error[128]; /* why it is not connected; empty before the first push, too */
-	uint64_t packets_sent, packets_dropped;
+	char error[128]; /* why the last push was not taken; empty when it was, or before it */
 };
 
 /* Any thread. */

@@ -74,6 +74,9 @@ def test_plain():
         ok(daemon.metrics().sum("nexus_statsd_bytes_total", result="sent") <= sum(receiver.sizes),
            "nexus_statsd_bytes_total{sent}")
         eq(sent(daemon, "dropped"), 0, "nothing was dropped")
+        state = daemon.stats()["statsd"]
+        eq((state["enabled"], state["address"], state["error"]), (True, receiver.address, None),
+           "/v1/stats tells of it")
     receiver.close()
 
 
@@ -106,6 +109,7 @@ def test_receiver_that_refuses():
             ok(wait_until(lambda: sent(daemon, "dropped") >= dropped + 3), "packets are refused")
             ok(daemon.wait_stderr(r"warning: statsd: cannot reach udp://.*Connection refused"),
                "which is logged")
+            eq(daemon.stats()["statsd"]["error"], "Connection refused", "and in /v1/stats")
             receiver.reopen()
             check_totals(daemon, receiver, f"recovered, {phase}")
             ok(wait_until(lambda: daemon.stderr.count("statsd: reached") == phase + 1),

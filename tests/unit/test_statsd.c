@@ -62,21 +62,19 @@ static void test_life(struct statsd *statsd, struct loop *loop, struct receiver 
 	struct statsd_status status;
 
 	statsd_status(statsd, &status);
-	ok(!status.is_enabled && !status.is_connected, "off at first");
+	ok(!status.is_enabled && !*status.error, "off at first");
 	statsd_finish(statsd);
 	configure(statsd, receiver, "enabled = true; interval = 0.1;");
 	loop_run(loop);
 	statsd_status(statsd, &status);
-	ok(!is_reached && status.is_enabled && !status.is_connected && *status.error,
-	   "nobody is there: %s", status.error);
+	ok(!is_reached && status.is_enabled && *status.error, "nobody is there: %s", status.error);
 	ok(strcmp(status.address + 11, receiver->path) == 0, "where it was looked for");
 	receiver_up(receiver);
 	loop_run(loop);
 	statsd_status(statsd, &status);
-	ok(is_reached && status.is_connected && !*status.error, "then there is");
+	ok(is_reached && !*status.error, "then there is");
 	ok(receive(receiver) && strstr(receiver->text, "nexus.active_streams:0|g\n"),
 	   "and gets it");
-	ok(status.packets_sent > 0, "which is counted");
 	is_int(n_changes, 2, "each change is told once");
 }
 
