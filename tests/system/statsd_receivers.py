@@ -219,9 +219,10 @@ EXTRA = ["fra1"]
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{(.*)\})? (\S+)')
 # Changed by time or by being looked at.
-MOVING = re.compile(r"gateway_(?!overhead)|process_|nexus_(statsd|sent_bytes|received_bytes|event_loop|uptime|"
-                    r"metrics_render|metric_series|health_checks|backend_latency|"
-                    r"client_connections|config_reloads|config_last)")
+MOVING = re.compile(r"gateway_(?!overhead)|process_|nexus_(statsd|sent_bytes|received_bytes|"
+                    r"event_loop|uptime|metrics_render|metric_series|health_checks|"
+                    r"backend_latency|client_connections|config_reloads|config_last)")
+
 
 
 def family(name):
