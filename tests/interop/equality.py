@@ -19,7 +19,7 @@ N_SCRAPERS = 4
 MOVING_NAMES = ("event_loop|uptime|statsd|metrics_render|received_bytes|sent_bytes|"
                 "backend_latency|health_checks|client_conn")
 MOVING = re.compile(rf"gateway_|process_|nexus_({MOVING_NAMES})")
-PUSHED_MOVING = re.compile(rf"nexus\.(gateway_|process_|{MOVING_NAMES})")
+PUSHED_MOVING = re.compile(rf"nexus\.(gateway_(?!overhead)|process_|{MOVING_NAMES})")
 # Carbon keeps these among the rest.
 PUSHED_GAUGE = re.compile(r"nexus\.(backends|backends_healthy|backend_up|models_available|"
                           r"pending_requests|active_streams|metric_series|config_last_reload\w*)"
