@@ -269,22 +269,22 @@ int statsd_dialect_write(struct buf *out, const struct statsd_format *format,
 #undef X
 	};
 	char number[DECIMAL_MAX + 8], behind[STATSD_RATE_BYTES + 8], rate[STATSD_RATE_BYTES];
-	uint64_t whole = (uint64_t)value->whole;
+	uint64_t amount = (uint64_t)value->amount;
 	char *end = number;
 	int r = 0;
 
-	if (value->whole < 0) {
+	if (value->amount < 0) {
 		*end++ = '-';
-		whole = 0 - whole;
+		amount = 0 - amount;
 	}
-	end = put_quotient(end, whole, value->divisor);
+	end = put_quotient(end, amount, value->divisor);
 	if (format->dialect->has_totals)
 		snprintf(behind, sizeof(behind), " %" PRIu64, format->time_sec);
 	else
 		snprintf(behind, sizeof(behind), "%s%s%s", kinds[value->kind],
 			 value->times > 1 ? "|@" : "",
 			 value->times > 1 ? statsd_rate(rate, value->times) : "");
-	if (value->whole < 0 && !format->dialect->has_totals)
+	if (value->amount < 0 && !format->dialect->has_totals)
 		r = write_line(out, format, name, suffix, STR_LITERAL("0"), str_of(behind));
 	if (r == 0)
 		r = write_line(out, format, name, suffix,

@@ -68,10 +68,10 @@ enum statsd_kind {
 #undef X
 };
 
-/* What is said of a series. */
+/* What is said of a series: `amount` by `divisor`. */
 struct statsd_value {
 	enum statsd_kind kind;
-	int64_t whole; /* in our integers, if `divisor` is not 1 */
+	int64_t amount;
 	uint64_t divisor;
 	uint64_t times; /* of a distribution: so many observations of this value */
 };

@@ -119,8 +119,8 @@ static void write_counter(struct writer *w, const char *suffix, uint64_t total, 
 
 	if (added > STATSD_MAX_DELTA)
 		added = STATSD_MAX_DELTA;
-	value.whole = (int64_t)(w->format.dialect->has_totals ? total / divisor : added);
-	if (value.whole != 0)
+	value.amount = (int64_t)(w->format.dialect->has_totals ? total / divisor : added);
+	if (value.amount != 0)
 		write_line(w, suffix, &value, place, added * divisor);
 }
 

@@ -192,7 +192,7 @@ static void test_stream(void)
 	if (loop_watch(run.loop, &run.listener, fd, EPOLLIN) < 0)
 		abort();
 	while (!statsd_sender_prepare(&run.sender))
-		;
+		; /* a quarter of a second */
 	write_lines();
 	statsd_sender_start(&run.sender);
 	run_until_reported();
