@@ -2,6 +2,7 @@
 """Starts nexusd with two fake backends and lets real programs judge it: the official OpenAI client
 (sdk.mjs), promtool and the OpenMetrics parser of python3-prometheus-client (judges.py), and a
 Prometheus that scrapes and is asked (prometheus.py)."""
+import contextlib
 import os
 import pathlib
 import re
@@ -51,35 +52,44 @@ def run_client(folder, daemon, fake):
     tap.ok(saw_plan, "the OpenAI client ran to its end", f"status {process.returncode}")
 
 
-def test_openai_client(daemon, fake):
+def modules(stack):
+    """The folder with the npm packages, or None with the reason."""
     for program in ("node", "npm"):
         if not shutil.which(program):
-            tap.skip("the OpenAI client", f"no {program}")
-            return
-    folder = os.environ.get("INTEROP_BUILDDIR")
+            return None, f"no {program}"
+    folder = os.environ.get("INTEROP_BUILDDIR") or stack.enter_context(
+        tempfile.TemporaryDirectory(prefix="nexusd-interop-"))
+    os.makedirs(folder, exist_ok=True)
+    return (folder, None) if install(folder) else (None, "npm ci failed")
+
+
+def test_openai_client(daemon, fake, folder, why):
     if folder:
-        os.makedirs(folder, exist_ok=True)
-        if install(folder):
-            run_client(folder, daemon, fake)
-        return
-    with tempfile.TemporaryDirectory(prefix="nexusd-interop-") as folder:
-        if install(folder):
-            run_client(folder, daemon, fake)
+        run_client(folder, daemon, fake)
+    else:
+        tap.skip("the OpenAI client", why)
 
 
 def main():
+    with contextlib.ExitStack() as stack:
+        judge_all(*modules(stack))
+    sys.exit(tap.done())
+
+
+def judge_all(folder, why):
     fake = FakeBackend("a", MODELS)
     with Daemon(backends=[backend(fake), {"name": "demo", "type": "demo"}],
                 routing={"aliases": [{"name": "gpt-4", "model": MODELS[0]}]}) as daemon:
         tap.diag("--- the official OpenAI client")
-        test_openai_client(daemon, fake)
+        test_openai_client(daemon, fake, folder, why)
         tap.diag("--- judges of the metrics")
         judges.judge(daemon, MODELS)
     fake.stop()
     tap.diag("--- a real Prometheus")
     prometheus.test_prometheus()
     alerts.test_alerts()
-    sys.exit(tap.done())
+    tap.diag("--- the totals of real receivers")
+    equality.test_all(folder)
 
 
 if __name__ == "__main__":
