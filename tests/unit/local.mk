@@ -28,6 +28,7 @@ unit_tests = \
 	tests/unit/test_model_request \
 	tests/unit/test_negotiate \
 	tests/unit/test_openmetrics \
+	tests/unit/test_openmetrics_check \
 	tests/unit/test_probe \
 	tests/unit/test_prober \
 	tests/unit/test_problem \
@@ -54,6 +55,16 @@ tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_lock
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
+
+# The judge of expositions, for all programs that make or see some.
+exposition_judge = \
+	tests/exposition_line.c \
+	tests/exposition_line.h \
+	tests/openmetrics_check.c \
+	tests/openmetrics_check.h
+tests_unit_test_openmetrics_SOURCES = tests/unit/test_openmetrics.c $(exposition_judge)
+tests_unit_test_openmetrics_check_SOURCES = tests/unit/test_openmetrics_check.c $(exposition_judge)
+
 EXTRA_DIST += \
 	tests/recording.h \
 	tests/tap.h \

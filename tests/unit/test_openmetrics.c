@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "export/decimal.h"
+#include "tests/openmetrics_check.h"
 #include "tests/tap.h"
 
 #define S(text) STR_LITERAL(text)
@@ -137,6 +138,14 @@ static const char *const openmetrics_lines[] = {
 	"# TYPE nexus_uptime_seconds gauge\n# UNIT nexus_uptime_seconds seconds\n# HELP",
 };
 
+static void test_judge(const char *text, enum exposition format, const char *where)
+{
+	struct openmetrics_violation found = openmetrics_check(str_of(text), format);
+
+	if (!ok(found.line == 0, "%s: the strict judge finds nothing", where))
+		printf("#   line %zu: %s\n", found.line, found.reason);
+}
+
 static void test_lines(const char *text, const char *const *lines, size_t n, const char *where)
 {
 	for (size_t i = 0; i < n; i++)
@@ -188,6 +197,9 @@ static void test_renderings(void)
 	ok(strstr(raw, "{model=\"llama3:70b\",backend=\"a\",status=\"200\"}") != NULL, "raw names");
 	ok(strstr(raw, "{model=\"\\\"\\\\\\n\",backend=\"a\",status=\"404\"} 1\n") != NULL,
 	   "are escaped");
+	test_judge(classic, EXPOSITION_CLASSIC, "classic");
+	test_judge(openmetrics, EXPOSITION_OPENMETRICS, "OpenMetrics");
+	test_judge(raw, EXPOSITION_CLASSIC, "raw names");
 	free(classic);
 	free(openmetrics);
 	free(raw);
