@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+import exposition_judge
+import http_client
 import stats_schema
 from fake_backend import FakeBackend
 from http_client import Connection, Stream
@@ -51,6 +53,10 @@ def find_program():
     print("Bail out! nexusd was not found; build it first or set NEXUSD")
     sys.exit(1)
 
+
+# Every rendering that any test receives is judged.
+http_client.on_response.append(exposition_judge.Judge(
+    pathlib.Path(find_program()).parent / "tests/system/openmetrics_judge").see)
 
 _ports = set()
 

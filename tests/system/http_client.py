@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A raw HTTP/1.1 client: says exactly what it is told to, and shows exactly what came back."""
+import gzip
 import json
 import socket
 import struct
 
 TIMEOUT_SECONDS = 20
+on_response = []  # callables that see every whole answer
 
 
 class Incomplete(Exception):
@@ -29,8 +31,13 @@ class Response:
         values = [v for n, v in self.headers if n.lower() == name.lower()]
         return ", ".join(values) if values else None
 
+    def content(self):
+        """The body without its Content-Encoding."""
+        is_coded = self.header("content-encoding") == "gzip"
+        return gzip.decompress(self.body) if is_coded else self.body
+
     def json(self):
-        return json.loads(self.body)
+        return json.loads(self.content())
 
     def error(self):
         """The members of the error envelope; an empty dict when there is none."""
@@ -178,6 +185,8 @@ class Connection:
             response = self.read_head()
         if response and not head_only:
             response.body = self.read_body()
+            for see in on_response:
+                see(response)
         return response
 
     def read_to_end(self):

@@ -3,11 +3,16 @@
 system_tests = tests/system/run
 if HAVE_PYTHON3
 TESTS += $(system_tests)
-check_PROGRAMS += tests/system/gated_nexusd tests/system/starved_nexusd
+check_PROGRAMS += \
+	tests/system/gated_nexusd \
+	tests/system/openmetrics_judge \
+	tests/system/starved_nexusd
+tests_system_openmetrics_judge_SOURCES = tests/system/openmetrics_judge.c $(exposition_judge)
 tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
+	tests/system/exposition_judge.py \
 	tests/system/fake_answers.py \
 	tests/system/fake_backend.py \
 	tests/system/harness.py \
