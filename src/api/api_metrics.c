@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "export/negotiate.h"
 #include "export/openmetrics.h"
+#include "export/selection.h"
 #include "export/statsd.h"
 
 /* Far above what the series budget allows. */
@@ -29,15 +30,21 @@ static bool begin_rendering(struct request *request)
 
 void api_metrics(struct request *request)
 {
-	enum exposition format = negotiate_exposition(exchange_header(request->exchange, "Accept"));
+	struct registry *registry = request->api->in.registry;
+	struct openmetrics_options options = {
+		.format = negotiate_exposition(exchange_header(request->exchange, "Accept")),
+	};
+	bool only[N_METRICS];
 	struct buf body;
 	int r;
 
 	if (!begin_rendering(request))
 		return;
+	if (selection_parse(registry, request->query, only))
+		options.only = only;
 	buf_init(&body, RENDERING_MAX_BYTES);
-	r = openmetrics_render(request->api->in.registry, format, &body);
-	request_uncached_document(request, openmetrics_content_type(format), &body, r);
+	r = openmetrics_render(registry, &options, &body);
+	request_uncached_document(request, openmetrics_content_type(options.format), &body, r);
 }
 
 void api_stats(struct request *request)

@@ -82,35 +82,6 @@ void api_models_list(struct request *request)
 	request_document(request, 200, "application/json", &body, w.error);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Percent-decodes once. The guard has refused %00. -EMSGSIZE when it does not fit. */
-static int decode_path(struct str path, char *out, size_t size)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < path.n; i++) {
-		char c = path.p[i];
-
-		if (c == '%' && path.n - i > 2 && hex_digit(path.p[i + 1]) >= 0 &&
-		    hex_digit(path.p[i + 2]) >= 0) {
-			c = (char)(hex_digit(path.p[i + 1]) * 16 + hex_digit(path.p[i + 2]));
-			i += 2;
-		}
-		if (n + 1 >= size)
-			return -EMSGSIZE;
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	return 0;
-}
-
 void api_models_one(struct request *request)
 {
 	size_t skip = strlen(request->route->path) - strlen("{id}");
@@ -119,9 +90,12 @@ void api_models_one(struct request *request)
 	char id[MODEL_NAME_MAX + 1];
 	struct buf body;
 	struct jsonw w;
+	size_t n;
 
-	if (decode_path(rest, id, sizeof(id)) == 0)
+	if (str_percent_decode(rest, id, MODEL_NAME_MAX, &n) == 0) {
+		id[n] = '\0'; /* the guard has refused %00 */
 		model = route_table_find(request->table, str_of(id));
+	}
 	if (!model) {
 		request_problem(request, PROBLEM_MODEL_NOT_FOUND, NULL, "model", NULL);
 		return;

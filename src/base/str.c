@@ -56,6 +56,34 @@ struct str str_split(struct str *rest, char separator)
 	return first;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int str_percent_decode(struct str s, char *out, size_t size, size_t *ret_n)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '%' && s.n - i > 2 && hex_digit(s.p[i + 1]) >= 0 &&
+		    hex_digit(s.p[i + 2]) >= 0) {
+			c = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+			i += 2;
+		}
+		if (n == size)
+			return -EMSGSIZE;
+		out[n++] = c;
+	}
+	*ret_n = n;
+	return 0;
+}
+
 int str_to_u64(struct str s, uint64_t *ret_value)
 {
 	uint64_t value = 0;

@@ -44,6 +44,10 @@ struct str str_trim(struct str s);
  * (p NULL when there was no further separator). */
 struct str str_split(struct str *rest, char separator);
 
+/* With each %XX decoded once, any byte; a % that begins none stays. At most `size` bytes, no NUL.
+ * -EMSGSIZE when it does not fit. */
+int str_percent_decode(struct str s, char *out, size_t size, size_t *ret_n) MUST_CHECK;
+
 /* Decimal digits only, no sign, no blanks. -EINVAL, -ERANGE. */
 int str_to_u64(struct str s, uint64_t *ret_value) MUST_CHECK;
 

@@ -8,6 +8,8 @@ libnexusd_a_SOURCES += \
 	src/export/negotiate.h \
 	src/export/openmetrics.c \
 	src/export/openmetrics.h \
+	src/export/selection.c \
+	src/export/selection.h \
 	src/export/statsd.c \
 	src/export/statsd.h \
 	src/export/statsd_dialect.c \

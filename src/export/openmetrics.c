@@ -20,7 +20,7 @@ struct renderer {
 	int error;
 	/* of the family being rendered */
 	const struct metric_row *row;
-	struct str name;
+	struct str name, family;              /* as scraped, and as OpenMetrics calls it */
 	struct str le[HISTOGRAM_MAX_BUCKETS]; /* le="0.1"} and a blank */
 	char le_text[HISTOGRAM_MAX_BUCKETS][LE_BYTES];
 };
@@ -42,19 +42,6 @@ static bool ends_in(struct str name, struct str suffix)
 {
 	return name.n > suffix.n &&
 	       str_eq((struct str){name.p + name.n - suffix.n, suffix.n}, suffix);
-}
-
-/* In OpenMetrics a family goes without the suffix that its samples get from their kind. */
-static struct str family_name(const struct renderer *r)
-{
-	struct str name = r->name;
-	struct str suffix = r->row->kind == KIND_COUNTER ? STR_LITERAL("_total")
-			    : r->row->kind == KIND_INFO  ? STR_LITERAL("_info")
-							 : STR_LITERAL("");
-
-	if (r->format == EXPOSITION_OPENMETRICS && ends_in(name, suffix))
-		name.n -= suffix.n;
-	return name;
 }
 
 static const char *kind_name(enum metric_kind kind, enum exposition format)
@@ -92,7 +79,8 @@ static int write_type(struct renderer *r, struct str name)
 
 static int write_metadata(struct renderer *r)
 {
-	struct str name = family_name(r), unit = str_of(metric_unit_name(r->row->unit));
+	struct str name = r->format == EXPOSITION_OPENMETRICS ? r->family : r->name;
+	struct str unit = str_of(metric_unit_name(r->row->unit));
 	int error;
 
 	if (r->format == EXPOSITION_CLASSIC) {
@@ -133,6 +121,7 @@ static void begin_family(void *context, enum metric metric)
 
 	r->row = metric_row(metric);
 	r->name = str_of(registry_name(r->registry, metric));
+	r->family = registry_family_name(r->registry, metric);
 	if (r->row->kind == KIND_HISTOGRAM)
 		prepare_bounds(r, registry_histogram(r->registry, metric));
 	if (r->error == 0)
@@ -209,19 +198,21 @@ static void render_sample(void *context, const struct sample *sample)
 	buf_commit(r->out, (size_t)(p - begin));
 }
 
-int openmetrics_render(struct registry *registry, enum exposition format, struct buf *out)
+int openmetrics_render(struct registry *registry, const struct openmetrics_options *options,
+		       struct buf *out)
 {
-	struct renderer r = {.registry = registry, .out = out, .format = format};
+	struct renderer r = {.registry = registry, .out = out, .format = options->format};
 	int error = snapshot_visit(registry, &(struct snapshot_visitor){
 						     .family = begin_family,
 						     .sample = render_sample,
 						     .context = &r,
+						     .only = options->only,
 						     .merged = true,
 					     });
 
 	if (error == 0)
 		error = r.error;
-	if (error == 0 && format == EXPOSITION_OPENMETRICS)
+	if (error == 0 && options->format == EXPOSITION_OPENMETRICS)
 		error = buf_append_str(out, STR_LITERAL("# EOF\n"));
 	return error;
 }

@@ -8,7 +8,12 @@
 
 enum exposition { EXPOSITION_CLASSIC, EXPOSITION_OPENMETRICS };
 
+struct openmetrics_options {
+	enum exposition format;
+	const bool *only; /* by metric: the families to render; NULL for all */
+};
+
 /* Appends a whole rendering. -ENOMEM, -EMSGSIZE of the buffer; it then holds garbage. */
-int openmetrics_render(struct registry *registry, enum exposition format,
+int openmetrics_render(struct registry *registry, const struct openmetrics_options *options,
 		       struct buf *out) MUST_CHECK;
 const char *openmetrics_content_type(enum exposition format);

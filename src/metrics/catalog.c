@@ -134,29 +134,52 @@ static bool row_is_sound(const struct metric_row *row)
 	       (row->kind != KIND_INFO || ends_in(row->name, "_info"));
 }
 
+/* What a kind of metric adds to its family's name for its samples. */
+static const struct {
+	const char *cut; /* of the name as scraped, to get the family's in OpenMetrics */
+	const char *added[4];
+} suffixes[] = {
+	[KIND_COUNTER] = {"_total", {"_total", "_created"}},
+	[KIND_GAUGE] = {"", {NULL}},
+	[KIND_HISTOGRAM] = {"", {"_bucket", "_sum", "_count", "_created"}},
+	[KIND_INFO] = {"_info", {"_info"}},
+};
+
+struct str metric_family_name(enum metric metric, bool clean)
+{
+	struct str name = str_of(metric_name(metric, clean));
+
+	name.n -= strlen(suffixes[rows[metric].kind].cut);
+	return name;
+}
+
+bool metric_has_name(enum metric metric, bool clean, struct str name)
+{
+	struct str family = metric_family_name(metric, clean);
+	const char *const *added = suffixes[rows[metric].kind].added;
+	struct str rest;
+
+	if (!str_has_prefix(name, family))
+		return false;
+	rest = (struct str){name.p + family.n, name.n - family.n};
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes[0].added) && added[i]; i++)
+		if (str_eq(rest, str_of(added[i])))
+			return true;
+	return rest.n == 0;
+}
+
 enum { MAX_NAMES = 5, NAME_BYTES = 96 };
 
 /* Every name under which a family can turn up: as a family and as samples, in either format. */
 static size_t derived_names(enum metric metric, bool clean, char names[][NAME_BYTES])
 {
-	const struct metric_row *row = &rows[metric];
-	const char *name = metric_name(metric, clean);
-	static const char *const added[] = {"_bucket", "_sum", "_count", "_created"};
-	/* A counter's and an info's family goes by the name without _total and _info. */
-	const char *cut = row->kind == KIND_COUNTER ? "_total"
-			  : row->kind == KIND_INFO  ? "_info"
-						    : "";
-	int n_family = (int)(strlen(name) - strlen(cut));
+	struct str family = metric_family_name(metric, clean);
+	const char *const *added = suffixes[rows[metric].kind].added;
 	size_t n = 0;
 
-	snprintf(names[n++], NAME_BYTES, "%s", name);
-	if (*cut)
-		snprintf(names[n++], NAME_BYTES, "%.*s", n_family, name);
-	if (row->kind == KIND_COUNTER)
-		snprintf(names[n++], NAME_BYTES, "%.*s_created", n_family, name);
-	if (row->kind == KIND_HISTOGRAM)
-		for (size_t i = 0; i < ARRAY_SIZE(added); i++)
-			snprintf(names[n++], NAME_BYTES, "%s%s", name, added[i]);
+	snprintf(names[n++], NAME_BYTES, "%.*s", (int)family.n, family.p);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes[0].added) && added[i]; i++)
+		snprintf(names[n++], NAME_BYTES, "%.*s%s", (int)family.n, family.p, added[i]);
 	return n;
 }
 

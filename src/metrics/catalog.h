@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 enum metric {
 #define METRIC(id, kind, name, unit, labels, source, group, help) METRIC_##id,
 #include "metrics/catalog.def"
@@ -58,6 +60,11 @@ const struct metric_row *metric_row(enum metric metric);
 
 /* The name as scraped; `clean` (metrics.naming) avoids _total for what is no counter. */
 const char *metric_name(enum metric metric, bool clean);
+
+/* The same without the suffix that OpenMetrics leaves to the samples (_total, _info). */
+struct str metric_family_name(enum metric metric, bool clean);
+/* Whether the family or one of its samples is called so, in either format. */
+bool metric_has_name(enum metric metric, bool clean, struct str name);
 
 /* "_seconds", "_usd", "_bytes" or "". */
 const char *metric_unit_name(enum metric_unit unit);

@@ -252,6 +252,16 @@ const char *registry_name(const struct registry *registry, enum metric metric)
 	return metric_name(metric, registry->options.clean_names);
 }
 
+struct str registry_family_name(const struct registry *registry, enum metric metric)
+{
+	return metric_family_name(metric, registry->options.clean_names);
+}
+
+bool registry_has_name(const struct registry *registry, enum metric metric, struct str name)
+{
+	return metric_has_name(metric, registry->options.clean_names, name);
+}
+
 const struct histogram *registry_histogram(const struct registry *registry, enum metric metric)
 {
 	return registry->families[metric].histogram;

@@ -40,6 +40,9 @@ struct registry *registry_free(struct registry *registry);
 
 /* The family's name as its texts show it. */
 const char *registry_name(const struct registry *registry, enum metric metric);
+/* As metric_family_name() and metric_has_name(). */
+struct str registry_family_name(const struct registry *registry, enum metric metric);
+bool registry_has_name(const struct registry *registry, enum metric metric, struct str name);
 /* The shape of all histograms of a family; NULL for other kinds. */
 const struct histogram *registry_histogram(const struct registry *registry, enum metric metric);
 

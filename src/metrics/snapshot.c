@@ -102,6 +102,8 @@ int snapshot_visit(struct registry *registry, const struct snapshot_visitor *vis
 	for (int i = 0; i < N_METRICS; i++) {
 		enum metric metric = (enum metric)i;
 
+		if (visitor->only && !visitor->only[metric])
+			continue;
 		if (visitor->family)
 			visitor->family(visitor->context, metric);
 		visit_family(registry, visitor, &registry->families[metric]);

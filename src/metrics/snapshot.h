@@ -27,6 +27,7 @@ struct snapshot_visitor {
 	/* `merged` visitors get series whose label texts are equal added up as one sample. */
 	void (*sample)(void *context, const struct sample *sample);
 	void *context;
+	const bool *only; /* by metric: the families to visit; NULL for all */
 	bool merged;
 };
 

@@ -292,11 +292,12 @@ static void render(size_t n_rounds, size_t want_lines)
 			slab_observe(slabs[j % MAX_THREADS], series, value_at(i + j));
 	}
 	for (size_t i = 0; i < n_rounds; i++) {
+		const struct openmetrics_options format = {.format = EXPOSITION_CLASSIC};
 		uint64_t begin;
 
 		buf_clear(&out);
 		begin = clock_monotonic_ns();
-		if (openmetrics_render(registry, EXPOSITION_CLASSIC, &out) < 0)
+		if (openmetrics_render(registry, &format, &out) < 0)
 			abort();
 		us[i] = (double)(clock_monotonic_ns() - begin) / 1000;
 	}

@@ -39,6 +39,7 @@ unit_tests = \
 	tests/unit/test_route_table \
 	tests/unit/test_schema \
 	tests/unit/test_secrets \
+	tests/unit/test_selection \
 	tests/unit/test_sse \
 	tests/unit/test_stats_json \
 	tests/unit/test_statsd \

@@ -48,7 +48,7 @@ static void tally_sample(void *context, const struct sample *sample)
 static struct tally tally_of(struct registry *registry)
 {
 	struct tally tally = {0};
-	const struct snapshot_visitor visitor = {NULL, tally_sample, &tally, false};
+	const struct snapshot_visitor visitor = {.sample = tally_sample, .context = &tally};
 
 	if (snapshot_visit(registry, &visitor) < 0)
 		abort();
@@ -176,7 +176,7 @@ static void test_threads(void)
 	struct registry *registry = registry_or_die(5000);
 	struct worker workers[N_THREADS];
 	struct sums sums = {0};
-	const struct snapshot_visitor visitor = {NULL, add_sample, &sums, false};
+	const struct snapshot_visitor visitor = {.sample = add_sample, .context = &sums};
 
 	for (size_t i = 0; i < N_THREADS; i++) {
 		workers[i] =

@@ -68,7 +68,7 @@ static char *rendering(bool raw, enum exposition format)
 	size_t n;
 
 	buf_init(&out, 1 << 20);
-	if (openmetrics_render(registry, format, &out) < 0)
+	if (openmetrics_render(registry, &(struct openmetrics_options){.format = format}, &out) < 0)
 		abort();
 	text = buf_take(&out, &n);
 	if (!text || strlen(text) != n)
@@ -209,6 +209,7 @@ static void test_renderings(void)
 
 static void test_ceiling(void)
 {
+	const struct openmetrics_options options = {.format = EXPOSITION_OPENMETRICS};
 	struct registry *registry = filled_registry(false);
 	struct buf out;
 
@@ -216,7 +217,7 @@ static void test_ceiling(void)
 		int r;
 
 		buf_init(&out, max);
-		r = openmetrics_render(registry, EXPOSITION_OPENMETRICS, &out);
+		r = openmetrics_render(registry, &options, &out);
 		buf_done(&out);
 		if (r != -EMSGSIZE) {
 			ok(false, "a ceiling of %zu bytes gives -EMSGSIZE, not %d", max, r);

@@ -64,7 +64,8 @@ static struct question ask(struct registry *registry, enum metric metric, const 
 			   bool merged)
 {
 	struct question question = {.metric = metric, .labels = str_of(labels)};
-	const struct snapshot_visitor visitor = {on_family, on_sample, &question, merged};
+	const struct snapshot_visitor visitor = {
+		.family = on_family, .sample = on_sample, .context = &question, .merged = merged};
 
 	if (snapshot_visit(registry, &visitor) < 0)
 		abort();
@@ -453,7 +454,8 @@ static void judge_sample(void *context, const struct sample *sample)
 static struct reading read_once(struct registry *registry)
 {
 	struct reading reading = {0};
-	const struct snapshot_visitor visitor = {NULL, judge_sample, &reading, true};
+	const struct snapshot_visitor visitor = {
+		.sample = judge_sample, .context = &reading, .merged = true};
 
 	if (snapshot_visit(registry, &visitor) < 0)
 		abort();
@@ -548,7 +550,7 @@ static void test_growth(void)
 	struct registry *registry = registry_or_die(&roomy);
 	struct worker workers[N_THREADS] = {0}, reader = {0};
 	struct count count = {0};
-	const struct snapshot_visitor visitor = {NULL, count_sample, &count, false};
+	const struct snapshot_visitor visitor = {.sample = count_sample, .context = &count};
 
 	atomic_store(&stop_reading, false);
 	start(&reader, registry, read_on);

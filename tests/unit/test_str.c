@@ -133,8 +133,35 @@ static void test_cut(void)
 	is_u64(utf8_cut(junk, 2), 2, "also near the start");
 }
 
+static void test_percent(void)
+{
+	static const struct {
+		struct str text, want;
+	} cases[] = {
+		{STR_INIT(""), STR_INIT("")},
+		{STR_INIT("name%5B%5d"), STR_INIT("name[]")},
+		{STR_INIT("%25"), STR_INIT("%")},
+		{STR_INIT("%2525"), STR_INIT("%25")},
+		{STR_INIT("%"), STR_INIT("%")},
+		{STR_INIT("a%4"), STR_INIT("a%4")},
+		{STR_INIT("%G0%0g%%41"), STR_INIT("%G0%0g%A")},
+		{STR_INIT("%00%fF"), STR_INIT("\0\xff")},
+	};
+	char out[16];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		is_int(str_percent_decode(cases[i].text, out, sizeof(out), &n), 0,
+		       "percent-decoding %s", cases[i].text.p);
+		ok(str_eq((struct str){out, n}, cases[i].want), "gives what it means");
+	}
+	is_int(str_percent_decode(S("%41%42"), out, 2, &n), 0, "two bytes fit into two");
+	is_int(str_percent_decode(S("%41%42c"), out, 2, &n), -EMSGSIZE, "three do not");
+}
+
 int main(void)
 {
+	test_percent();
 	test_compare();
 	test_trim_and_split();
 	test_numbers();
