@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/compressed.h"
 #include "api/record.h"
 #include "api/relay.h"
 #include "api/request.h"
@@ -129,6 +130,8 @@ static void drained(struct exchange *exchange)
 
 	if (request->relay)
 		relay_drained(request->relay);
+	else if (request->compressed)
+		compressed_drained(request->compressed);
 }
 
 static void gone(struct exchange *exchange)
@@ -149,8 +152,12 @@ static void overdue(struct exchange *exchange)
 		relay_stop(request->relay);
 	if (!exchange->replied)
 		request_problem(request, PROBLEM_SHUTTING_DOWN, NULL, NULL, NULL);
-	else if (exchange->streaming && !exchange->finished)
+	else if (exchange->streaming && !exchange->finished && request->relay)
 		relay_break(request->relay, PROBLEM_SHUTTING_DOWN);
+	else if (exchange->streaming && !exchange->finished) {
+		request->status = problem_row(PROBLEM_SHUTTING_DOWN)->status;
+		exchange_finish(exchange, false);
+	}
 }
 
 static void end(struct exchange *exchange, bool delivered)

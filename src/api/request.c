@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/compressed.h"
 #include "api/record.h"
 #include "api/relay.h"
 #include "api/router.h"
@@ -78,6 +79,7 @@ void request_end(struct request *request, bool delivered)
 	waiter_abandon(request->waiter);
 	record_end(request, delivered);
 	request->relay = relay_free(request->relay);
+	request->compressed = compressed_free(request->compressed);
 	request->api->n_renderings -= request->is_rendering;
 	api_table_drop(request->use);
 	free(request);
@@ -103,14 +105,16 @@ static void send_document(struct request *request, unsigned status, const char *
 			  struct buf *body)
 {
 	struct exchange *exchange = request->exchange;
-	size_t length = 0;
-	char *text = buf_take(body, &length);
 
 	request->status = status;
-	if (exchange_reply_full(exchange, status, text, length) == 0) {
-		(void)!exchange_add_header(exchange, "Content-Type", content_type);
-		request_common_headers(request);
+	if (!request->compressed) {
+		size_t length = 0;
+		char *text = buf_take(body, &length);
+
+		(void)!exchange_reply_full(exchange, status, text, length);
 	}
+	(void)!exchange_add_header(exchange, "Content-Type", content_type);
+	request_common_headers(request);
 }
 
 static void add_number_header(struct request *request, const char *name, uint64_t value)
@@ -157,8 +161,12 @@ static void reply_document(struct request *request, unsigned status, const char 
 		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
 		return;
 	}
+	if (uncached && compressed_is_wanted(request->exchange, body))
+		request->compressed = compressed_new(request->exchange, status, body);
 	send_document(request, status, content_type, body);
 	buf_done(body);
+	if (request->compressed)
+		(void)!exchange_add_header(request->exchange, "Content-Encoding", "gzip");
 	if (uncached) {
 		(void)!exchange_add_header(request->exchange, "Cache-Control", "no-store");
 		(void)!exchange_add_header(request->exchange, "Vary", "Accept, Accept-Encoding");

@@ -11,6 +11,7 @@
 #include "http/exchange.h"
 #include "loop/waiter.h"
 
+struct compressed;
 struct relay;
 struct request;
 
@@ -67,7 +68,8 @@ struct request {
 	size_t next_step;
 	struct waiter *waiter;
 	struct relay *relay;
-	bool is_rendering; /* counted in api->n_renderings */
+	struct compressed *compressed; /* a document that is sent piece by piece; NULL */
+	bool is_rendering;             /* counted in api->n_renderings */
 };
 
 /* Makes the request the exchange's user; NULL for no memory. */
@@ -81,7 +83,8 @@ void request_problem(struct request *request, enum problem problem, const char *
 /* Replies with a document; `body` is emptied. A failed `error` (of its writer) becomes a 503. */
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error);
-/* The same for what changes with every look: 200, and caches keep out of it. */
+/* The same for what changes with every look: 200, compressed if the client likes, and caches keep
+ * out of it. */
 void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
 			       int error);
 /* Whether one of the parts of the query, which stand between ampersands, is `part`. */

@@ -2,6 +2,8 @@
 libnexusd_a_SOURCES += \
 	src/export/decimal.c \
 	src/export/decimal.h \
+	src/export/gzip.c \
+	src/export/gzip.h \
 	src/export/history.c \
 	src/export/history.h \
 	src/export/negotiate.c \

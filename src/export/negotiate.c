@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/negotiate.h"
 
-#include <stdbool.h>
-
 enum { Q_MAX = 1000 };
 
-/* What one media range says of one of our formats. */
+/* What one range says of one of our offers. */
 struct match {
 	unsigned specificity; /* 0: it does not match */
 	unsigned q;           /* thousandths */
 };
 
+/* A format, or a content coding: that has a type only. */
 struct offer {
 	struct str type, subtype, version;
 };
@@ -62,11 +61,13 @@ static bool parse_q(struct str text, unsigned *ret_q)
 	return true;
 }
 
-static unsigned type_specificity(struct str range, const struct offer *offer)
+static unsigned specificity_of(struct str range, const struct offer *offer)
 {
 	struct str subtype = range;
 	struct str type = str_split(&subtype, '/');
 
+	if (offer->subtype.n == 0)
+		return str_eq(range, STR_LITERAL("*")) ? 1 : 2 * str_eq_nocase(range, offer->type);
 	if (str_eq(type, STR_LITERAL("*")) && str_eq(subtype, STR_LITERAL("*")))
 		return 1;
 	if (!str_eq_nocase(type, offer->type))
@@ -97,7 +98,7 @@ static struct match judge(struct str range, const struct offer *offer)
 	const struct match none = {0, 0};
 	struct match match = {0, Q_MAX};
 
-	match.specificity = type_specificity(split_quoted(&range, ';'), offer);
+	match.specificity = specificity_of(split_quoted(&range, ';'), offer);
 	while (match.specificity && range.p) {
 		struct str value = split_quoted(&range, ';');
 		struct str name = str_trim(str_split(&value, '='));
@@ -143,4 +144,18 @@ enum exposition negotiate_exposition(struct str accept)
 	    openmetrics.specificity > classic.specificity)
 		return EXPOSITION_OPENMETRICS;
 	return EXPOSITION_CLASSIC;
+}
+
+bool negotiate_gzip(struct str accept_encoding)
+{
+	const struct offer gzip_offer = {.type = STR_INIT("gzip")};
+	const struct offer alias_offer = {.type = STR_INIT("x-gzip")};
+	const struct offer identity_offer = {.type = STR_INIT("identity")};
+	struct match gzip = best_match(accept_encoding, &gzip_offer);
+	struct match alias = best_match(accept_encoding, &alias_offer);
+	struct match identity = best_match(accept_encoding, &identity_offer);
+
+	if (alias.specificity > gzip.specificity)
+		gzip = alias;
+	return gzip.q > 0 && gzip.q >= identity.q;
 }

@@ -14,7 +14,7 @@
 #include "http/server.h"
 
 /* A stream's queue: the producer should pause above the high mark; http_ops.drained says when the
- * low one is reached again. */
+ * client asks for more and less than the low one is left. */
 #define EXCHANGE_HIGH_WATER_BYTES (256u * 1024)
 #define EXCHANGE_LOW_WATER_BYTES  (64u * 1024)
 
@@ -72,6 +72,9 @@ size_t exchange_queued_bytes(const struct exchange *exchange);
 /* From what has been written so far the time of its handing over is wanted, in marked_ns. Only the
  * first mark of a stream counts. */
 void exchange_mark(struct exchange *exchange);
+/* Asks for http_ops.drained although the high mark was not reached: for a producer that makes a
+ * piece whenever the client can take one. It is called once; it must write, finish or abort. */
+void exchange_ask_drained(struct exchange *exchange);
 /* No more follows. Not `whole`: the queue is sent, then the connection closed without the end
  * that would pass it off as complete. */
 void exchange_finish(struct exchange *exchange, bool whole);

@@ -27,8 +27,13 @@ int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, 
 static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, size_t max)
 {
 	struct exchange *exchange = context;
-	size_t n = exchange->queue.len < max ? exchange->queue.len : max;
+	size_t n;
 
+	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
+		exchange->wants_drain = false;
+		exchange->connection->server->ops->drained(exchange);
+	}
+	n = exchange->queue.len < max ? exchange->queue.len : max;
 	if (exchange->aborted)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n == 0) {
@@ -43,10 +48,6 @@ static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, si
 	exchange->sent_bytes += n;
 	if (exchange->mark_at && !exchange->marked_ns && exchange->sent_bytes >= exchange->mark_at)
 		exchange->marked_ns = clock_monotonic_ns();
-	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
-		exchange->wants_drain = false;
-		exchange->connection->server->ops->drained(exchange);
-	}
 	return (ssize_t)n;
 }
 
@@ -108,9 +109,15 @@ size_t exchange_queued_bytes(const struct exchange *exchange)
 	return exchange->queue.len;
 }
 
+void exchange_ask_drained(struct exchange *exchange)
+{
+	exchange->wants_drain = true;
+}
+
 void exchange_finish(struct exchange *exchange, bool whole)
 {
 	exchange->finished = true;
+	exchange->wants_drain = false;
 	exchange->whole = whole;
 	connection_wake(exchange->connection);
 }

@@ -24,7 +24,7 @@ struct http_ops {
 	void (*begin)(struct exchange *exchange, enum problem refusal);
 	/* The whole body is there. May reply at once or later. Not called when begin replied. */
 	void (*request)(struct exchange *exchange);
-	/* The stream's queue fell below the low-water mark. */
+	/* The stream's queue is below the low-water mark and the client takes more. */
 	void (*drained)(struct exchange *exchange);
 	/* The client left after its request was complete, and nothing can be sent any more. What is
 	 * under way for it should stop; `end` follows. */

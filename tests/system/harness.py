@@ -54,9 +54,12 @@ def find_program():
     sys.exit(1)
 
 
+def openmetrics_judge():
+    return pathlib.Path(find_program()).parent / "tests/system/openmetrics_judge"
+
+
 # Every rendering that any test receives is judged.
-http_client.on_response.append(exposition_judge.Judge(
-    pathlib.Path(find_program()).parent / "tests/system/openmetrics_judge").see)
+http_client.on_response.append(exposition_judge.Judge(openmetrics_judge()).see)
 
 _ports = set()
 

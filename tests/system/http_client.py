@@ -76,11 +76,13 @@ def encode_request(method, target, headers=None, body=None, host="test"):
 class Connection:
     """One connection; `raw` collects every byte received since the last answer began."""
 
-    def __init__(self, address, timeout=TIMEOUT_SECONDS, rcvbuf=None):
+    def __init__(self, address, timeout=TIMEOUT_SECONDS, rcvbuf=None, mss=None):
         family, where = parse_address(address)
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if rcvbuf:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if mss:  # small segments make the peer's send buffer small, too
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         self.socket.settimeout(timeout)
         self.socket.connect(where)
         if family != socket.AF_UNIX:

@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
+	tests/system/test_exposition.py \
 	tests/system/test_failover.py \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \

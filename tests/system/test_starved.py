@@ -58,6 +58,8 @@ REQUESTS = {
     "GET /v1/models": (encode_request("GET", "/v1/models"), None, None),
     "GET /v1/stats": (encode_request("GET", "/v1/stats?history=1"), None, None),
     "GET /metrics": (encode_request("GET", "/metrics"), None, None),
+    "GET /metrics in gzip": (encode_request("GET", "/metrics", {"Accept-Encoding": "gzip"}),
+                             None, None),
     "an unknown path": (encode_request("POST", "/nowhere", None, b"{}"), None, None),
     "no JSON": (encode_request("POST", "/v1/chat/completions", None, b"{"), None, None),
     "an unknown model": (chat(model="unknown"), None, None),

@@ -87,8 +87,45 @@ static const struct {
 	{"application/openmetrics-text;x=\"a,b;q=0\";q=0.7, text/plain;q=0.5", OPENMETRICS},
 };
 
+static const struct {
+	const char *accept;
+	bool wants_gzip;
+} coding_rows[] = {
+	{NULL, false},
+	{"", false},
+	{"gzip", true},
+	{"GZip", true},
+	{"x-gzip", true},
+	{"deflate, gzip, br, zstd", true},
+	{"deflate, br", false},
+	{"identity", false},
+	{"*", true},
+	{"gzip;q=0", false},
+	{"gzip;q=0.000", false},
+	{"gzip;q=0, *", false},
+	{"*;q=0", false},
+	{"identity;q=0", false},
+	{"identity;q=0, *", true},
+	{"identity;q=0, gzip;q=0.1", true},
+	{"identity, gzip", true},
+	{"identity;q=0.5, gzip;q=0.4", false},
+	{"gzip;q=0.5, *", false},
+	{"gzip;q=0.5, *;q=0.4", true},
+	{"gzip;q=2", false},
+	{"gzip;q=", false},
+	{"gzip ; q=1.000", true},
+	{"gzipped", false},
+	{", ,gzip", true},
+	{"\"gzip\"", false},
+};
+
 int main(void)
 {
+	for (size_t i = 0; i < sizeof(coding_rows) / sizeof(coding_rows[0]); i++)
+		ok(negotiate_gzip(str_of(coding_rows[i].accept)) == coding_rows[i].wants_gzip,
+		   "Accept-Encoding: %s gives %s",
+		   coding_rows[i].accept ? coding_rows[i].accept : "(absent)",
+		   coding_rows[i].wants_gzip ? "gzip" : "identity");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		ok(negotiate_exposition(str_of(rows[i].accept)) == rows[i].want,
 		   "Accept: %s gives %s", rows[i].accept ? rows[i].accept : "(absent)",

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How /metrics is handed over: compressed, selected, head only, and never at others' expense."""
+import tap
+from exposition_judge import Judge
+from fake_backend import FakeBackend
+from harness import OPENMETRICS, Counting, Rig, backend, openmetrics_judge, pair, shared, wait_until
+from prometheus_text import Metrics
+from tap import Skip, eq, ok
+
+MODEL = "llama3:70b"
+GZIP = {"Accept-Encoding": "gzip"}
+two = shared(pair)
+
+
+def samples(answer):
+    return Metrics(answer.content().decode())
+
+
+def large(n_models=300, **options):
+    """A fleet whose rendering does not fit into the buffers of a connection."""
+    a = FakeBackend("a", [f"model-{n}" for n in range(n_models)])
+    return Rig([a], backends=[backend(a)], **options)
+
+
+def stopping_reader(daemon):
+    """A connection with next to no room on the way, on either side."""
+    return daemon.connect(rcvbuf=2048, mss=536)
+
+
+def test_the_judge_judges():
+    program = openmetrics_judge()
+    if not program.is_file():
+        raise Skip("openmetrics_judge is not built")
+    judge = Judge(program)
+    eq(judge.ask(b"openmetrics", b"# TYPE a counter\na_total 1\n# EOF\n"), "ok", "a sound text")
+    eq(judge.ask(b"classic", b"# TYPE a histogram\na_bucket{le=\"+Inf\"} 2\na_sum 1.0\n"
+                             b"a_count 1\n"),
+       "line 4: the count is not the +Inf bucket", "and one that is not")
+
+
+def test_gzip():
+    daemon, *_ = two()
+    daemon.chat(MODEL)
+    daemon.settled()
+    for accept in (None, OPENMETRICS):
+        headers = {"Accept": accept} if accept else {}
+        plain = daemon.get("/metrics", headers)
+        ok(len(plain.body) > 8192, "a rendering worth compressing", len(plain.body))
+        coded = daemon.get("/metrics", {**headers, **GZIP})
+        eq((coded.status, coded.header("content-encoding"), coded.header("content-length")),
+           (200, "gzip", None), "compressed, of unknown length")
+        eq(coded.header("transfer-encoding"), "chunked", "in chunks")
+        for name in ("content-type", "vary", "cache-control"):
+            eq(coded.header(name), plain.header(name), f"{name} as without")
+        ok(len(coded.body) * 4 < len(plain.body), "and much smaller",
+           (len(coded.body), len(plain.body)))
+        eq(samples(coded).get("nexus_requests_total", model="llama3_70b", backend="a",
+                              status="200"),
+           samples(plain).get("nexus_requests_total", model="llama3_70b", backend="a",
+                              status="200"), "with the same numbers")
+    eq(plain.header("vary"), "Accept, Accept-Encoding", "Vary tells of both")
+    ok(daemon.get("/v1/stats", GZIP).json()["requests"]["total"] >= 1, "/v1/stats is still JSON")
+
+
+def test_identity():
+    daemon, *_ = two()
+    for encoding in ("", "identity", "br, deflate", "gzip;q=0", "identity, gzip;q=0.5",
+                     "*;q=0", "gzip;q=2"):
+        answer = daemon.get("/metrics", {"Accept-Encoding": encoding})
+        eq((answer.header("content-encoding"), answer.header("content-length")),
+           (None, str(len(answer.body))), f"Accept-Encoding: {encoding}: as it is")
+    small = daemon.get("/metrics?name[]=nexus_backends_total", GZIP)
+    eq((small.header("content-encoding"), small.header("content-length")),
+       (None, str(len(small.body))), "what is small stays as it is")
+
+
+def test_gzip_on_one_connection():
+    """The stream ends properly, so that the next request follows on the same connection."""
+    daemon, *_ = two()
+    with Counting(daemon) as added, daemon.connect() as connection:
+        for _ in range(3):
+            connection.request("GET", "/metrics", GZIP)
+            eq(connection.read_response().status, 200, "one after the other")
+        connection.request("HEAD", "/metrics", GZIP)
+        head = connection.read_response(head_only=True)
+        eq((head.status, head.header("transfer-encoding")), (200, None), "the head alone")
+        connection.request("GET", "/livez")
+        eq(connection.read_response().status, 200, "without anything behind it")
+    added.check("gateway_requests_total", 1, method="HEAD", path="/metrics", status="200")
+    eq(added.delta.sum("gateway_requests_total", status="499"), 0, "all of them were delivered")
+    eq(added.delta.sum("nexus_client_disconnects_total"), 0, "to clients that stayed")
+
+
+def test_gzip_for_http_1_0():
+    daemon, *_ = two()
+    with daemon.connect() as connection:
+        connection.send(b"GET /metrics HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")
+        answer = connection.read_response()
+    eq((answer.status, answer.header("transfer-encoding"), answer.header("content-encoding")),
+       (200, None, "gzip"), "the end of the connection ends it")
+    ok(samples(answer).has_family("nexus_requests_total"), "whole")
+
+
+def test_large_gzip():
+    with large() as (daemon, _):
+        plain, coded = daemon.get("/metrics"), daemon.get("/metrics", GZIP)
+        ok(len(plain.body) > 4 * 65536, "more than a turn's worth", len(plain.body))
+        eq([len(samples(answer).select("nexus_requests_total")) for answer in (plain, coded)],
+           [300, 300], "every sample arrives")
+
+
+def test_a_reader_that_stops_delays_nobody():
+    with large(workers=1) as (daemon, _):
+        for headers in ({}, GZIP):
+            with Counting(daemon) as added:
+                with stopping_reader(daemon) as slow:
+                    slow.request("GET", "/metrics", headers)
+                    eq(slow.read_head().status, 200, f"a scraper that reads no further {headers}")
+                    for _ in range(5):
+                        eq(daemon.chat("model-7").status, 200, "a request meanwhile")
+                    eq(daemon.get("/metrics", GZIP).status, 200, "another scraper meanwhile")
+                ok(wait_until(lambda: daemon.metrics().sum(
+                    "nexus_client_disconnects_total", stage="streaming") >
+                    added.before.sum("nexus_client_disconnects_total", stage="streaming")),
+                   "its leaving is seen")
+            added.check("gateway_requests_total", 1, path="/metrics", status="499")
+
+
+def test_renderings_are_few():
+    with large(workers=1) as (daemon, _):
+        slow = [stopping_reader(daemon) for _ in range(4)]
+        for connection in slow:
+            connection.request("GET", "/metrics", GZIP)
+            eq(connection.read_head().header("content-encoding"), "gzip", "a slow reader of gzip")
+        answer = daemon.get("/metrics", GZIP)
+        eq((answer.status, answer.error().get("code")), (503, "overloaded"), "a fifth is refused")
+        eq(daemon.chat("model-7").status, 200, "a request is not")
+        for connection in slow:
+            connection.close()
+        ok(wait_until(lambda: daemon.get("/metrics").status == 200), "until they have gone")
+
+
+def test_stop_while_a_reader_stops():
+    with large(workers=1, timeouts={"drain": 0.2}) as (daemon, _):
+        with stopping_reader(daemon) as slow:
+            slow.request("GET", "/metrics", GZIP)
+            eq(slow.read_head().status, 200, "a reader of gzip that stops")
+            daemon.stop()
+
+
+def test_selection():
+    daemon, *_ = two()
+    daemon.chat(MODEL)
+    daemon.settled()
+    cases = {"name[]=nexus_requests_total": {"nexus_requests"},
+             "name[]=nexus_requests": {"nexus_requests"},
+             "name%5B%5D=nexus_request_duration_seconds_bucket":
+                 {"nexus_request_duration_seconds"},
+             "name[]=nexus_build_info&name[]=nexus_errors_total": {"nexus_build", "nexus_errors"},
+             "name[]=nobody": set(), "name[]=": set()}
+    for query, want in cases.items():
+        answer = daemon.get(f"/metrics?{query}", {"Accept": OPENMETRICS})
+        eq((answer.status, set(samples(answer).types)), (200, want), query)
+    everything = set(daemon.metrics(OPENMETRICS).types)
+    for query in ("", "name", "names[]=a", "x=name[]"):
+        answer = daemon.get(f"/metrics?{query}", {"Accept": OPENMETRICS})
+        eq(set(samples(answer).types), everything, f"?{query} selects nothing in particular")
+    one = samples(daemon.get("/metrics?name[]=nexus_requests"))
+    ok(one.get("nexus_requests_total", model="llama3_70b", backend="a", status="200") >= 1,
+       "a selected family has its samples", one.text)
+    eq(daemon.get("/metrics?name[]=nobody", {"Accept": OPENMETRICS}).body, b"# EOF\n",
+       "nothing is a document, too")
+
+
+def test_head():
+    daemon, *_ = two()
+    for headers in ({}, {"Accept": OPENMETRICS}):
+        got = daemon.get("/metrics?name[]=nexus_build_info", headers)
+        head = daemon.request("HEAD", "/metrics?name[]=nexus_build_info", None, headers)
+        eq([(n, v) for n, v in head.headers if n not in ("X-Request-Id", "Date")],
+           [(n, v) for n, v in got.headers if n not in ("X-Request-Id", "Date")],
+           f"HEAD has the head that GET has {headers}")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
