@@ -100,6 +100,22 @@ static void count_gateway(struct api *api, const struct route *route, enum recor
 	slab_observe(api->in.slab, *duration, duration_ns);
 }
 
+/* With the request's trace, where the series wants one and the client has told it. */
+static void observe_traced(struct request *request, const struct series *series, uint64_t ns)
+{
+	struct slab *slab = request->api->in.slab;
+	struct exemplar exemplar = {.value = ns};
+
+	slab_observe(slab, series, ns);
+	if (!series->has_exemplars)
+		return;
+	exemplar.trace = request_trace(request);
+	if ((exemplar.trace.high | exemplar.trace.low) == 0)
+		return;
+	exemplar.unix_msec = clock_realtime_msec();
+	slab_set_exemplar(slab, series, &exemplar);
+}
+
 static void count_model(struct request *request, uint64_t duration_ns)
 {
 	struct api *api = request->api;
@@ -107,7 +123,7 @@ static void count_model(struct request *request, uint64_t duration_ns)
 	struct bundle *bundle = request->bundle ? request->bundle : request->table->unknown;
 
 	slab_add(slab, bundle_requests(bundle, request->status), 1);
-	slab_observe(slab, bundle_series(bundle, BUNDLE_DURATION), duration_ns);
+	observe_traced(request, bundle_series(bundle, BUNDLE_DURATION), duration_ns);
 	if (request->status >= 200 && request->status < 300)
 		return;
 	slab_add(slab,
@@ -320,8 +336,8 @@ void record_stream(struct request *request, const struct usage *usage, uint64_t 
 	struct slab *slab = request->api->in.slab;
 
 	if (exchange->marked_ns)
-		slab_observe(slab, bundle_series(request->bundle, BUNDLE_FIRST_TOKEN),
-			     exchange->marked_ns - exchange->arrival_ns);
+		observe_traced(request, bundle_series(request->bundle, BUNDLE_FIRST_TOKEN),
+			       exchange->marked_ns - exchange->arrival_ns);
 	if (content_ns && usage->completion_tokens > 1)
 		slab_observe(slab, bundle_series(request->bundle, BUNDLE_PER_TOKEN),
 			     content_ns / (usage->completion_tokens - 1));

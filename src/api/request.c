@@ -74,6 +74,15 @@ struct request *request_new(struct api *api, struct exchange *exchange)
 	return request;
 }
 
+struct trace_id request_trace(struct request *request)
+{
+	if (!request->trace_is_read)
+		(void)!trace_parse(exchange_header(request->exchange, "traceparent"),
+				   &request->trace);
+	request->trace_is_read = true;
+	return request->trace;
+}
+
 void request_end(struct request *request, bool delivered)
 {
 	waiter_abandon(request->waiter);

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/model_request.h"
 #include "base/problem.h"
+#include "base/trace.h"
 #include "http/exchange.h"
 #include "loop/waiter.h"
 
@@ -65,6 +66,8 @@ struct request {
 
 	struct model_request wanted; /* of a request for a model */
 	struct request_times times;
+	struct trace_id trace; /* request_trace() reads it */
+	bool trace_is_read;
 	size_t next_step;
 	struct waiter *waiter;
 	struct relay *relay;
@@ -89,6 +92,8 @@ void request_uncached_document(struct request *request, const char *content_type
 			       int error);
 /* Whether one of the parts of the query, which stand between ampersands, is `part`. */
 bool request_query_has(const struct request *request, struct str part);
+/* Of its traceparent header; 0 when there is none that is valid. Read on first use. */
+struct trace_id request_trace(struct request *request);
 /* Headers every reply carries. */
 void request_common_headers(struct request *request);
 

@@ -26,5 +26,7 @@ libnexusd_a_SOURCES += \
 	src/base/problem.h \
 	src/base/str.c \
 	src/base/str.h \
+	src/base/trace.c \
+	src/base/trace.h \
 	src/base/version.c \
 	src/base/version.h

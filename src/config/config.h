@@ -151,6 +151,7 @@ struct config {
 		char *path;
 		bool raw_labels;  /* metrics.label_values = "raw" */
 		bool clean_names; /* metrics.naming = "clean" */
+		bool exemplars, created;
 		uint64_t max_series, max_series_per_family, birth_models;
 		struct {
 			struct config_bounds duration, gateway, tokens, first_token, per_token,

@@ -63,6 +63,8 @@ static int metrics_up(struct daemon *daemon)
 	struct registry_options options = {
 		.raw_labels = config->metrics.raw_labels,
 		.clean_names = config->metrics.clean_names,
+		.exemplars = config->metrics.exemplars,
+		.created = config->metrics.created,
 		.max_series = config->metrics.max_series,
 		.max_series_per_family = config->metrics.max_series_per_family,
 		.bounds =

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Prometheus text format 0.0.4 and OpenMetrics 1.0 (the specification's "Text format"). Only the
- * lines that begin with # differ.
+ * lines that begin with # differ, and what OpenMetrics alone can have: exemplars and _created.
  */
 #include "export/openmetrics.h"
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "export/decimal.h"
 #include "metrics/snapshot.h"
 
 /* What a sample line has beside its name and its labels: _bucket{,le=""} , a bound, a value. */
 enum { LE_BYTES = 16 + DECIMAL_MAX, LINE_BYTES = 16 + LE_BYTES + DECIMAL_MAX };
 
+/* An exemplar: " # {trace_id=""} ", 32 digits, two numbers and a blank between them. */
+enum { EXEMPLAR_BYTES = 64 + 2 * DECIMAL_MAX };
+
 struct renderer {
 	const struct registry *registry;
 	struct buf *out;
 	enum exposition format;
+	bool with_created;
 	int error;
 	/* of the family being rendered */
 	const struct metric_row *row;
@@ -128,11 +133,9 @@ static void begin_family(void *context, enum metric metric)
 		r->error = write_metadata(r);
 }
 
-/* The name and the labels of a sample that has no other label. */
-static char *put_head(char *p, const struct renderer *r, struct str suffix, struct str labels)
+/* Of a sample that has no other label. */
+static char *put_labels(char *p, struct str labels)
 {
-	p = put(p, r->name);
-	p = put(p, suffix);
 	if (labels.n) {
 		*p++ = '{';
 		p = put(p, labels);
@@ -140,6 +143,11 @@ static char *put_head(char *p, const struct renderer *r, struct str suffix, stru
 	}
 	*p++ = ' ';
 	return p;
+}
+
+static char *put_head(char *p, const struct renderer *r, struct str suffix, struct str labels)
+{
+	return put_labels(put(put(p, r->name), suffix), labels);
 }
 
 static char *put_value(char *p, enum metric_unit unit, int64_t value)
@@ -151,9 +159,44 @@ static char *put_value(char *p, enum metric_unit unit, int64_t value)
 	return decimal_nano(p, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+static char *put_hex(char *p, uint64_t value)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*p++ = "0123456789abcdef"[value >> shift & 15];
+	return p;
+}
+
+static char *put_msec(char *p, uint64_t msec)
+{
+	return decimal_nano(p, msec * NS_PER_MSEC);
+}
+
+static char *put_exemplar(char *p, const struct renderer *r, const struct sample *sample, size_t i)
+{
+	const struct exemplar *exemplar = &sample->exemplars[i];
+
+	if (exemplar->unix_msec == 0)
+		return p;
+	p = put(p, STR_LITERAL(" # {trace_id=\""));
+	p = put_hex(put_hex(p, exemplar->trace.high), exemplar->trace.low);
+	p = put(p, STR_LITERAL("\"} "));
+	p = put_value(p, r->row->unit, (int64_t)exemplar->value);
+	*p++ = ' ';
+	return put_msec(p, exemplar->unix_msec);
+}
+
+static char *put_created(char *p, const struct renderer *r, const struct sample *sample)
+{
+	*p++ = '\n';
+	p = put(p, r->family);
+	p = put_labels(put(p, STR_LITERAL("_created")), sample->labels);
+	return put_msec(p, sample->series->born_msec);
+}
+
 static char *put_histogram(char *p, const struct renderer *r, const struct sample *sample)
 {
 	struct str head = {p, 0};
+	bool with_exemplars = sample->exemplars && r->format == EXPOSITION_OPENMETRICS;
 	uint64_t below = sample->buckets[0];
 
 	/* The lines of a label set begin alike: the first one serves as the others' pattern. */
@@ -165,10 +208,14 @@ static char *put_histogram(char *p, const struct renderer *r, const struct sampl
 	}
 	head.n = (size_t)(p - head.p);
 	p = decimal_u64(put(p, r->le[0]), below);
+	if (with_exemplars)
+		p = put_exemplar(p, r, sample, 0);
 	for (size_t i = 1; i < sample->n_buckets; i++) {
 		below += sample->buckets[i];
 		*p++ = '\n';
 		p = decimal_u64(put(put(p, head), r->le[i]), below);
+		if (with_exemplars)
+			p = put_exemplar(p, r, sample, i);
 	}
 	*p++ = '\n';
 	p = put_head(p, r, STR_LITERAL("_sum"), sample->labels);
@@ -182,11 +229,13 @@ static char *put_histogram(char *p, const struct renderer *r, const struct sampl
 static void render_sample(void *context, const struct sample *sample)
 {
 	struct renderer *r = context;
-	size_t line_bytes = r->name.n + sample->labels.n + LINE_BYTES;
+	size_t line_bytes = r->name.n + sample->labels.n + LINE_BYTES +
+			    (sample->exemplars ? EXEMPLAR_BYTES : 0);
+	bool is_gauge = r->row->kind == KIND_GAUGE || r->row->kind == KIND_INFO;
 	char *begin = NULL, *p;
 
 	if (r->error == 0)
-		r->error = buf_reserve(r->out, line_bytes * (sample->n_buckets + 2), &begin);
+		r->error = buf_reserve(r->out, line_bytes * (sample->n_buckets + 3), &begin);
 	if (r->error != 0)
 		return;
 	if (sample->n_buckets)
@@ -194,6 +243,8 @@ static void render_sample(void *context, const struct sample *sample)
 	else
 		p = put_value(put_head(begin, r, STR_LITERAL(""), sample->labels), r->row->unit,
 			      sample->value);
+	if (r->with_created && sample->series && !is_gauge)
+		p = put_created(p, r, sample);
 	*p++ = '\n';
 	buf_commit(r->out, (size_t)(p - begin));
 }
@@ -201,7 +252,14 @@ static void render_sample(void *context, const struct sample *sample)
 int openmetrics_render(struct registry *registry, const struct openmetrics_options *options,
 		       struct buf *out)
 {
-	struct renderer r = {.registry = registry, .out = out, .format = options->format};
+	bool is_openmetrics = options->format == EXPOSITION_OPENMETRICS;
+	struct renderer r = {
+		.registry = registry,
+		.out = out,
+		.format = options->format,
+		.with_created = is_openmetrics && registry_shows_created(registry),
+	};
+	uint64_t began_ns = clock_monotonic_ns();
 	int error = snapshot_visit(registry, &(struct snapshot_visitor){
 						     .family = begin_family,
 						     .sample = render_sample,
@@ -212,7 +270,8 @@ int openmetrics_render(struct registry *registry, const struct openmetrics_optio
 
 	if (error == 0)
 		error = r.error;
-	if (error == 0 && options->format == EXPOSITION_OPENMETRICS)
+	if (error == 0 && is_openmetrics)
 		error = buf_append_str(out, STR_LITERAL("# EOF\n"));
+	registry_set_render_ns(registry, clock_monotonic_ns() - began_ns);
 	return error;
 }

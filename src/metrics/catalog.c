@@ -42,6 +42,11 @@ const char *metric_name(enum metric metric, bool clean)
 	return rows[metric].name;
 }
 
+bool metric_has_exemplars(enum metric metric)
+{
+	return metric == METRIC_REQUEST_DURATION || metric == METRIC_TIME_TO_FIRST_TOKEN;
+}
+
 static const struct {
 	const char *name;
 	bool is_nano;

@@ -66,6 +66,9 @@ struct str metric_family_name(enum metric metric, bool clean);
 /* Whether the family or one of its samples is called so, in either format. */
 bool metric_has_name(enum metric metric, bool clean, struct str name);
 
+/* Whether its buckets can name a trace; histograms only. */
+bool metric_has_exemplars(enum metric metric);
+
 /* "_seconds", "_usd", "_bytes" or "". */
 const char *metric_unit_name(enum metric_unit unit);
 /* Are the integers of this unit billionths (nanoseconds, nano-dollars)? */

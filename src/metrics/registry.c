@@ -10,7 +10,8 @@
 #include "metrics/registry_state.h"
 
 enum {
-	MAX_CELLS = SLAB_BUCKETS + HISTOGRAM_MAX_BUCKETS, /* of one series */
+	/* of one series */
+	MAX_CELLS = SLAB_BUCKETS + HISTOGRAM_MAX_BUCKETS * (1 + SLAB_EXEMPLAR_CELLS),
 	MAX_TEXT_BYTES = METRIC_MAX_LABELS * (2 * LABEL_MAX_BYTES + 64),
 	/* Made at start in addition to the budget: for each family its unlabelled series or its
 	 * _other, and its overflow counter. */
@@ -29,7 +30,9 @@ static bool family_has_cells(const struct family *family)
 
 static size_t cells_of(const struct family *family)
 {
-	return family->histogram ? SLAB_BUCKETS + family->histogram->n_bounds + 1 : 1;
+	size_t of_bucket = family->has_exemplars ? 1 + SLAB_EXEMPLAR_CELLS : 1;
+
+	return family->histogram ? SLAB_BUCKETS + (family->histogram->n_bounds + 1) * of_bucket : 1;
 }
 
 static int add_chunk_to_all(struct registry *registry)
@@ -112,6 +115,7 @@ static struct series *series_bear(struct registry *registry, const struct series
 	registry->next_cell = cell + (uint32_t)cells_of(family);
 	series->cell = cell;
 	series->histogram = family->histogram;
+	series->has_exemplars = family->has_exemplars;
 	atomic_store_explicit(&series->is_hidden, hidden, memory_order_relaxed);
 	join_twins(registry, series);
 	append(family, series);
@@ -203,6 +207,19 @@ static void collect_n_series(void *context, provider_emit_fn *emit, void *emitte
 	emit(emitter, NULL, (int64_t)n);
 }
 
+static void collect_render_time(void *context, provider_emit_fn *emit, void *emitter)
+{
+	struct registry *registry = context;
+
+	emit(emitter, NULL,
+	     (int64_t)atomic_load_explicit(&registry->render_ns, memory_order_relaxed));
+}
+
+void registry_set_render_ns(struct registry *registry, uint64_t ns)
+{
+	atomic_store_explicit(&registry->render_ns, ns, memory_order_relaxed);
+}
+
 /* What needs no name from outside is there from the start. */
 static int bear_fixed(struct registry *registry, struct family *family)
 {
@@ -252,6 +269,11 @@ const char *registry_name(const struct registry *registry, enum metric metric)
 	return metric_name(metric, registry->options.clean_names);
 }
 
+bool registry_shows_created(const struct registry *registry)
+{
+	return registry->options.created;
+}
+
 struct str registry_family_name(const struct registry *registry, enum metric metric)
 {
 	return metric_family_name(metric, registry->options.clean_names);
@@ -281,10 +303,14 @@ static int init_families(struct registry *registry)
 		family->row = metric_row((enum metric)metric);
 		if (family->row->kind == KIND_HISTOGRAM)
 			family->histogram = &registry->histograms[family->row->source];
+		family->has_exemplars =
+			registry->options.exemplars && metric_has_exemplars((enum metric)metric);
 	}
 	for (int metric = 0; metric < N_METRICS; metric++)
 		if (bear_fixed(registry, &registry->families[metric]) < 0)
 			return -ENOMEM;
+	if (registry_provide(registry, METRIC_METRICS_RENDER, collect_render_time, registry) < 0)
+		return -ENOMEM;
 	return registry_provide(registry, METRIC_METRIC_SERIES, collect_n_series, registry);
 }
 

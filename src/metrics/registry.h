@@ -28,6 +28,8 @@ struct registry_bounds {
 struct registry_options {
 	bool raw_labels;   /* metrics.label_values = "raw" */
 	bool clean_names;  /* metrics.naming = "clean" */
+	bool exemplars;    /* cells for them, in the families that have some */
+	bool created;      /* OpenMetrics shows when series began */
 	size_t max_series; /* in all */
 	size_t max_series_per_family;
 	struct registry_bounds bounds[N_SOURCES];
@@ -40,6 +42,10 @@ struct registry *registry_free(struct registry *registry);
 
 /* The family's name as its texts show it. */
 const char *registry_name(const struct registry *registry, enum metric metric);
+/* Whether texts that can should show when a series began. */
+bool registry_shows_created(const struct registry *registry);
+/* For nexus_metrics_render_seconds. Any thread. */
+void registry_set_render_ns(struct registry *registry, uint64_t ns);
 /* As metric_family_name() and metric_has_name(). */
 struct str registry_family_name(const struct registry *registry, enum metric metric);
 bool registry_has_name(const struct registry *registry, enum metric metric, struct str name);

@@ -16,12 +16,13 @@
 struct family {
 	const struct metric_row *row;
 	const struct histogram *histogram; /* NULL for the other kinds */
-	struct series *other;              /* past the budget; NULL if the family needs none */
-	const struct series *overflow;     /* counts the calls that got `other` */
-	_Atomic(struct series *) first;    /* in the order of birth */
-	struct series *last;               /* mutex */
-	size_t n_series;                   /* mutex */
-	bool overflow_is_logged;           /* mutex */
+	bool has_exemplars;
+	struct series *other;           /* past the budget; NULL if the family needs none */
+	const struct series *overflow;  /* counts the calls that got `other` */
+	_Atomic(struct series *) first; /* in the order of birth */
+	struct series *last;            /* mutex */
+	size_t n_series;                /* mutex */
+	bool overflow_is_logged;        /* mutex */
 };
 
 struct provider {
@@ -43,6 +44,7 @@ struct registry {
 	struct slab *slab; /* mutex: the registry's own */
 	struct buf text;   /* mutex: scratch */
 	_Atomic size_t n_series;
+	_Atomic uint64_t render_ns; /* how long the last rendering took */
 	size_t max_chunks;
 	size_t n_chunks;     /* mutex: those that every slab has */
 	uint32_t next_cell;  /* mutex */

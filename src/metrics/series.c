@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 enum { FIRST_SLOTS = 1024 };
 
 struct series *series_new(enum metric metric, const struct str *values, struct str labels)
@@ -35,6 +37,7 @@ struct series *series_new(enum metric metric, const struct str *values, struct s
 	if (labels.n)
 		memcpy(bytes, labels.p, labels.n);
 	series->metric = metric;
+	series->born_msec = clock_realtime_msec();
 	series->values = copies;
 	series->labels = (struct str){bytes, labels.n};
 	return series;

@@ -73,3 +73,55 @@ void slab_read_histogram(const struct slab *slab, const struct series *series, u
 		buckets[i] += copy[i];
 	*sum += copied_sum;
 }
+
+static _Atomic uint64_t *exemplar_cells(const struct slab *slab, const struct series *series,
+					size_t bucket)
+{
+	return slab_cell(slab, series) + SLAB_BUCKETS + series->histogram->n_bounds + 1 +
+	       bucket * SLAB_EXEMPLAR_CELLS;
+}
+
+void slab_set_exemplar(struct slab *slab, const struct series *series,
+		       const struct exemplar *exemplar)
+{
+	_Atomic uint64_t *cell =
+		exemplar_cells(slab, series, histogram_bucket(series->histogram, exemplar->value));
+	uint64_t sequence = atomic_load_explicit(cell, memory_order_relaxed);
+
+	/* As in slab_observe(); the releases pair with the acquires in try_read_exemplar(). */
+	atomic_store_explicit(cell, sequence + 1, memory_order_relaxed);
+	atomic_store_explicit(cell + 1, exemplar->trace.high, memory_order_release);
+	atomic_store_explicit(cell + 2, exemplar->trace.low, memory_order_release);
+	atomic_store_explicit(cell + 3, exemplar->value, memory_order_release);
+	atomic_store_explicit(cell + 4, exemplar->unix_msec, memory_order_release);
+	atomic_store_explicit(cell, sequence + 2, memory_order_release);
+}
+
+static bool try_read_exemplar(const _Atomic uint64_t *cell, struct exemplar *exemplar)
+{
+	/* All acquires pair with the releases in slab_set_exemplar(). */
+	uint64_t sequence = atomic_load_explicit(cell, memory_order_acquire);
+
+	if (sequence & 1)
+		return false;
+	exemplar->trace.high = atomic_load_explicit(cell + 1, memory_order_acquire);
+	exemplar->trace.low = atomic_load_explicit(cell + 2, memory_order_acquire);
+	exemplar->value = atomic_load_explicit(cell + 3, memory_order_acquire);
+	exemplar->unix_msec = atomic_load_explicit(cell + 4, memory_order_acquire);
+	return atomic_load_explicit(cell, memory_order_relaxed) == sequence;
+}
+
+void slab_read_exemplars(const struct slab *slab, const struct series *series,
+			 struct exemplar *exemplars)
+{
+	for (size_t i = 0; i <= series->histogram->n_bounds; i++) {
+		const _Atomic uint64_t *cell = exemplar_cells(slab, series, i);
+		struct exemplar found;
+
+		for (unsigned j = 1; !try_read_exemplar(cell, &found); j++)
+			if (j % READS_BEFORE_YIELD == 0)
+				sched_yield();
+		if (found.unix_msec > exemplars[i].unix_msec)
+			exemplars[i] = found;
+	}
+}

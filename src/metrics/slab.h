@@ -5,7 +5,8 @@
  * it, so recording needs neither a lock nor a check.
  *
  * A counter or gauge has one cell. A histogram has its sequence, its sum and its buckets; the
- * sequence is odd while an observation is being written.
+ * sequence is odd while an observation is being written. Behind the buckets a family may have an
+ * exemplar for each: a sequence of its own, 0 before the first, the trace, the value and the time.
  */
 #pragma once
 
@@ -15,9 +16,16 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/trace.h"
 #include "metrics/series.h"
 
-enum { SLAB_CHUNK_CELLS = 4096, SLAB_SUM = 1, SLAB_BUCKETS = 2 };
+enum { SLAB_CHUNK_CELLS = 4096, SLAB_SUM = 1, SLAB_BUCKETS = 2, SLAB_EXEMPLAR_CELLS = 5 };
+
+/* An observation and the trace it was made in. */
+struct exemplar {
+	struct trace_id trace;
+	uint64_t value, unix_msec; /* unix_msec 0: there is none */
+};
 
 struct slab {
 	struct slab *next; /* of the registry */
@@ -37,7 +45,7 @@ static inline _Atomic uint64_t *slab_cell(const struct slab *slab, const struct 
 	return slab->chunks[series->cell / SLAB_CHUNK_CELLS] + series->cell % SLAB_CHUNK_CELLS;
 }
 
-/* Only the slab's thread may call the three that write. */
+/* Only the slab's thread may call those that write. */
 static inline void slab_add(struct slab *slab, const struct series *series, uint64_t n)
 {
 	_Atomic uint64_t *cell = slab_cell(slab, series);
@@ -68,6 +76,13 @@ static inline void slab_observe(struct slab *slab, const struct series *series, 
 	atomic_store_explicit(sum, old_sum + value, memory_order_release);
 	atomic_store_explicit(cell, sequence + 2, memory_order_release);
 }
+
+/* Keeps it as the exemplar of its bucket; only for a series that has them. Observe it as well. */
+void slab_set_exemplar(struct slab *slab, const struct series *series,
+		       const struct exemplar *exemplar);
+/* Replaces those of `exemplars`, one a bucket, that are older than this slab's. */
+void slab_read_exemplars(const struct slab *slab, const struct series *series,
+			 struct exemplar *exemplars);
 
 static inline uint64_t slab_read(const struct slab *slab, const struct series *series)
 {

@@ -6,7 +6,7 @@
 
 /* Adds the parts of all slabs to what is there. */
 static void add_up(struct registry *registry, const struct series *series, struct sample *sample,
-		   uint64_t *buckets)
+		   uint64_t *buckets, struct exemplar *exemplars)
 {
 	/* Pairs with the release in registry_slab_new(). */
 	const struct slab *slab = atomic_load_explicit(&registry->slabs, memory_order_acquire);
@@ -19,12 +19,18 @@ static void add_up(struct registry *registry, const struct series *series, struc
 			value += slab_read(slab, series);
 	}
 	sample->value = (int64_t)value;
+	if (!series->has_exemplars)
+		return;
+	slab = atomic_load_explicit(&registry->slabs, memory_order_acquire); /* as above */
+	for (; slab; slab = slab->next)
+		slab_read_exemplars(slab, series, exemplars);
 }
 
 static void visit_series(struct registry *registry, const struct snapshot_visitor *visitor,
 			 const struct series *series)
 {
 	uint64_t buckets[HISTOGRAM_MAX_BUCKETS];
+	struct exemplar exemplars[HISTOGRAM_MAX_BUCKETS];
 	struct sample sample = {
 		.metric = series->metric,
 		.values = series->values,
@@ -32,16 +38,19 @@ static void visit_series(struct registry *registry, const struct snapshot_visito
 		.series = series,
 		.buckets = buckets,
 		.n_buckets = series->histogram ? series->histogram->n_bounds + 1 : 0,
+		.exemplars = series->has_exemplars ? exemplars : NULL,
 	};
 
 	memset(buckets, 0, sample.n_buckets * sizeof(buckets[0]));
-	add_up(registry, series, &sample, buckets);
+	if (series->has_exemplars)
+		memset(exemplars, 0, sizeof(exemplars));
+	add_up(registry, series, &sample, buckets, exemplars);
 	while (visitor->merged) {
 		/* Pairs with the release in join_twins(). */
 		series = atomic_load_explicit(&series->twin, memory_order_acquire);
 		if (!series)
 			break;
-		add_up(registry, series, &sample, buckets);
+		add_up(registry, series, &sample, buckets, exemplars);
 	}
 	for (size_t i = 0; i < sample.n_buckets; i++)
 		sample.count += buckets[i];

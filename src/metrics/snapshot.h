@@ -18,6 +18,7 @@ struct sample {
 	const uint64_t *buckets; /* histograms: non-cumulative, the last one is above all bounds */
 	size_t n_buckets;
 	uint64_t count, sum;
+	const struct exemplar *exemplars; /* of each bucket; NULL where the family has none */
 };
 
 struct snapshot_visitor {

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How /metrics is handed over: compressed, selected, head only, and never at others' expense."""
+import re
+import time
+
 import tap
 from exposition_judge import Judge
 from fake_backend import FakeBackend
@@ -171,6 +174,65 @@ def test_selection():
        "a selected family has its samples", one.text)
     eq(daemon.get("/metrics?name[]=nobody", {"Accept": OPENMETRICS}).body, b"# EOF\n",
        "nothing is a document, too")
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = "00f067aa0ba902b7"
+
+
+def test_exemplars():
+    with pair(metrics={"exemplars": True}) as (daemon, *_):
+        bad = (None, f"00-{TRACE}", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01")
+        for header in bad:
+            daemon.chat(MODEL, headers={"traceparent": header})
+        daemon.settled()
+        ok("trace_id" not in daemon.metrics(OPENMETRICS).text, "no trace, no exemplar")
+        headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        daemon.chat(MODEL, headers=headers)
+        daemon.stream("mistral:7b", headers=headers).all_data()
+        daemon.settled()
+        text = daemon.metrics(OPENMETRICS).text
+        for name, model in (("nexus_request_duration_seconds", "llama3_70b"),
+                            ("nexus_request_duration_seconds", "mistral_7b"),
+                            ("nexus_time_to_first_token_seconds", "mistral_7b")):
+            found = re.findall(rf'^{name}_bucket{{model="{model}",backend="a",le="(\S+)"}} \d+ '
+                               rf'# {{trace_id="{TRACE}"}} (\S+) (\d+\.\d+)$', text, re.M)
+            eq(len(found), 1, f"{name} of {model}: an exemplar in one bucket")
+            ok(found and float(found[0][1]) <= float(found[0][0]), "whose value is within it",
+               found)
+        eq(text.count("trace_id"), 3, "and nowhere else")
+        ok("trace_id" not in daemon.metrics().text, "classic has none")
+    daemon, *_ = two()
+    daemon.chat(MODEL, headers=headers)
+    daemon.settled()
+    ok("trace_id" not in daemon.metrics(OPENMETRICS).text, "none unless metrics.exemplars is set")
+
+
+def test_created():
+    before = time.time()
+    with pair(metrics={"created": True}) as (daemon, *_):
+        daemon.chat(MODEL)
+        metrics = daemon.settled()
+        eq([n for n, _ in metrics.samples if n.endswith("_created")], [], "classic has none")
+        births = daemon.metrics(OPENMETRICS)
+        labels = {"model": "llama3_70b", "backend": "a"}
+        for name in ("nexus_requests_created", "nexus_request_duration_seconds_created"):
+            born = [at for _, at in births.select(name, **labels)]
+            ok(born and all(before - 1 < at < time.time() + 1 for at in born),
+               f"{name}: when the series was born", born)
+        kinds = births.types
+        owners = {n.removesuffix("_created") for n, _ in births.samples if n.endswith("_created")}
+        eq({kinds[owner] for owner in owners}, {"counter", "histogram"},
+           "metrics.created: for counters and histograms")
+    daemon, *_ = two()
+    ok("_created" not in daemon.metrics(OPENMETRICS).text, "none unless metrics.created is set")
+
+
+def test_render_time():
+    daemon, *_ = two()
+    daemon.metrics()
+    seconds = daemon.metrics().get("nexus_metrics_render_seconds")
+    ok(0 < seconds < 20, "nexus_metrics_render_seconds", seconds)
 
 
 def test_head():

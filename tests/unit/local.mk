@@ -49,6 +49,7 @@ unit_tests = \
 	tests/unit/test_statsd_sender \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
+	tests/unit/test_trace \
 	tests/unit/test_transfer \
 	tests/unit/test_transfer_control \
 	tests/unit/test_transfer_pause \

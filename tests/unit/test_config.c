@@ -67,7 +67,8 @@ static const char full[] =
 	"  fallbacks = ( { model = \"m\"; to = [ \"n\", \"o\" ]; } ); };\n"
 	"metrics: { enabled = false; path = \"scrape\"; label_values = \"raw\";\n"
 	"  max_series = 13; max_series_per_family = 14; birth_models = 15;\n"
-	"  naming = \"clean\"; buckets: { duration = ( 0.001, 1, 2.5 ); tokens = [ 1, 2 ]; }; };\n"
+	"  naming = \"clean\"; exemplars = true; created = true; buckets: { duration = ( 0.001, 1, "
+	"2.5 ); tokens = [ 1, 2 ]; }; };\n"
 	"statsd: { enabled = true; address = \"tcp://[::1]:2003\"; dialect = \"influx\";\n"
 	"  prefix = \"llm.gw\"; interval = 0.5; max_packet = \"8K\"; tags = [ \"dc:fra-1.x\" ];\n"
 	"  allow = [ \"nexus_*\", \"gateway_*\" ]; deny = [ \"*_info\" ]; };\n"
@@ -202,9 +203,10 @@ static const struct {
 	{"", "", "", 0},
 	{"", full,
 	 "listeners, workers, limits.max_header, metrics.label_values, metrics.naming, "
-	 "metrics.buckets.duration, metrics.buckets.tokens, metrics.max_series, "
+	 "metrics.exemplars, metrics.created, metrics.buckets.duration, metrics.buckets.tokens, "
+	 "metrics.max_series, "
 	 "metrics.max_series_per_family",
-	 9},
+	 11},
 	{full, full, "", 0},
 	{"", "log: { level = \"debug\"; }; timeouts: { head = 1; };", "", 0},
 	{"", "workers = 2; metrics: { max_series = 7; max_series_per_family = 3; };",

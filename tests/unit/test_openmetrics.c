@@ -207,6 +207,80 @@ static void test_renderings(void)
 	free(b);
 }
 
+static void set_exemplar(struct slab *slab, const struct series *series, uint64_t value,
+			 uint64_t low, uint64_t unix_msec)
+{
+	const struct exemplar exemplar = {{0xabc, low}, value, unix_msec};
+
+	slab_observe(slab, series, value);
+	slab_set_exemplar(slab, series, &exemplar);
+}
+
+static char *text_of(struct registry *registry, enum exposition format)
+{
+	const struct openmetrics_options options = {.format = format};
+	struct buf out;
+	char *text;
+	size_t n;
+
+	buf_init(&out, 1 << 20);
+	if (openmetrics_render(registry, &options, &out) < 0 || !(text = buf_take(&out, &n)))
+		abort();
+	buf_done(&out);
+	return text;
+}
+
+static const char *const exemplar_lines[] = {
+	",le=\"0.1\"} 1\n",
+	",le=\"0.25\"} 3 # {trace_id=\"0000000000000abc0000000000000002\"} 0.2 1700000000.5\n",
+	"\nnexus_request_duration_seconds_created{model=\"m\",backend=\"a\"} ",
+	"\nnexus_fallbacks_created{from_model=\"m\",to_model=\"a\"} ",
+};
+
+static void test_beyond_classic(void)
+{
+	const struct registry_options options = {.max_series = 1000,
+						 .max_series_per_family = 100,
+						 .exemplars = true,
+						 .created = true};
+	const struct str values[] = {S("m"), S("a")};
+	struct registry *registry = registry_new(&options);
+	struct slab *one = registry ? registry_slab_new(registry) : NULL;
+	struct slab *other = registry ? registry_slab_new(registry) : NULL;
+	const struct series *series;
+	char *classic, *text;
+
+	if (!one || !other)
+		abort();
+	series = registry_series(registry, METRIC_REQUEST_DURATION, values);
+	registry_series(registry, METRIC_FALLBACKS, values);
+	ok(series->has_exemplars &&
+		   !registry_series(registry, METRIC_INTER_CHUNK, values)->has_exemplars,
+	   "some families have exemplars");
+	slab_observe(one, series, 1);
+	set_exemplar(one, series, 200000000, 1, 1600000000000);
+	set_exemplar(other, series, 200000000, 2, 1700000000500);
+	set_exemplar(one, series, 400000000000, 3, 1500000000000);
+	set_exemplar(one, series, 400000000000, 4, 1700000000000);
+	text = text_of(registry, EXPOSITION_OPENMETRICS);
+	classic = text_of(registry, EXPOSITION_CLASSIC);
+	test_lines(text, exemplar_lines, N_LINES(exemplar_lines),
+		   "exemplars, the newest of all slabs, and births");
+	ok(strstr(text, "} 5 # {trace_id=\"0000000000000abc0000000000000004\"} 400.0 "
+			"1700000000.0\n"),
+	   "and of one slab");
+	test_judge(text, EXPOSITION_OPENMETRICS, "with all that OpenMetrics can have");
+	test_judge(classic, EXPOSITION_CLASSIC, "classic");
+	ok(!strstr(classic, "trace_id") && !strstr(classic, "_created"), "which has none of it");
+	registry_set_render_ns(registry, 1500000000);
+	free(text);
+	text = text_of(registry, EXPOSITION_CLASSIC);
+	ok(strstr(text, "\nnexus_metrics_render_seconds 1.5\n"), "the last rendering took so long");
+	free(text);
+	free(classic);
+	registry_free(registry);
+}
+
 static void test_ceiling(void)
 {
 	const struct openmetrics_options options = {.format = EXPOSITION_OPENMETRICS};
@@ -274,6 +348,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	test_renderings();
+	test_beyond_classic();
 	test_ceiling();
 	test_decimal();
 	return tap_done();
