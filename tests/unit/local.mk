@@ -13,6 +13,7 @@ unit_tests = \
 	tests/unit/test_demo_embedding \
 	tests/unit/test_endpoint \
 	tests/unit/test_guard \
+	tests/unit/test_exemplar \
 	tests/unit/test_gzip \
 	tests/unit/test_hash \
 	tests/unit/test_health_check \
