@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Has every exposition that the tests receive judged by the strict checker (openmetrics_judge.c)."""
+"""Has every exposition that the tests receive judged by the strict checker (openmetrics_judge.c), and
+every OpenMetrics one by python3-prometheus-client's parser, too, where that is installed."""
 import subprocess
 import threading
 
 import tap
+
+try:
+    from prometheus_client.openmetrics import parser
+except ImportError:
+    parser = None
 
 FORMATS = {"application/openmetrics-text": b"openmetrics", "text/plain": b"classic"}
 
@@ -28,6 +34,15 @@ class Judge:
         if verdict != "ok":
             at = int(verdict.split(":")[0].removeprefix("line "))
             tap.ok(False, f"the exposition is sound: {verdict}", *text.split(b"\n")[at - 2:at])
+        if parser and media == "application/openmetrics-text":
+            self.parse(text.decode())
+
+    @staticmethod
+    def parse(text):
+        try:
+            list(parser.text_string_to_metric_families(text))
+        except ValueError as error:
+            tap.ok(False, "python3-prometheus-client parses the exposition", repr(error))
 
     def ask(self, name, text):
         """"ok" or the first violation, "line N: reason"."""
