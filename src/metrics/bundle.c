@@ -146,11 +146,11 @@ const struct series *bundle_upstream_requests(struct bundle *bundle, enum outcom
 }
 
 static const struct {
-	enum metric metric;
 	const char *value;
+	enum metric metric;
 	bool born;
 } slots[] = {
-#define X(id, metric, value, born) [BUNDLE_##id] = {METRIC_##metric, value, born},
+#define X(id, metric, value, born) [BUNDLE_##id] = {value, METRIC_##metric, born},
 	BUNDLE_SLOTS(X)
 #undef X
 };
