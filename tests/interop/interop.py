@@ -15,6 +15,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "system"))
 
 import alerts  # noqa: E402  (the path comes first)
+import equality  # noqa: E402
 import judges  # noqa: E402
 import prometheus  # noqa: E402
 import tap  # noqa: E402

@@ -89,6 +89,14 @@ class Prometheus:
     def log(self):
         return (self.path / "log").read_text()
 
+    def is_ready(self):
+        """Until then it answers 503, when it answers at all."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=BOUND_SECONDS):
+                return True
+        except OSError:
+            return False
+
     def get(self, path, **parameters):
         """The data of an answer; raises ValueError with what Prometheus says is wrong."""
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
@@ -105,10 +113,7 @@ class Prometheus:
 
     def last_scrape(self, target):
         """When the last scrape that got there was made; 0 before the first."""
-        try:
-            rows = self.query(f'timestamp(nexus_uptime_seconds{{instance="{target}"}})')
-        except OSError:  # it does not listen yet
-            return 0
+        rows = self.query(f'timestamp(nexus_uptime_seconds{{instance="{target}"}})')
         return rows[0][1] if rows else 0
 
     def scraped_after(self, moment, target):
@@ -371,6 +376,7 @@ def test_prometheus():
         try:
             promtool(prometheus.path, "check", "config", "scrape.yml")
             promtool(prometheus.path, "check", "rules", "alerts.yml")
+            tap.ok(wait_until(prometheus.is_ready, BOUND_SECONDS), "Prometheus is ready")
             judge(daemon, prometheus, proxy.address)
         finally:
             prometheus.stop()
