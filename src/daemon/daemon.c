@@ -82,14 +82,16 @@ static int metrics_up(struct daemon *daemon)
 
 	daemon->registry = registry_new(&options);
 	if (!daemon->registry || !(daemon->slab = registry_slab_new(daemon->registry)) ||
-	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)))
+	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)) ||
+	    !(daemon->process_metrics = process_metrics_new(daemon->registry)))
 		return -ENOMEM;
 	reload_birth_series(daemon);
-	return process_metrics_provide(daemon->registry);
+	return 0;
 }
 
 static void metrics_down(struct daemon *daemon)
 {
+	daemon->process_metrics = process_metrics_free(daemon->process_metrics);
 	daemon->fleet = fleet_free(daemon->fleet);
 	daemon->registry = registry_free(daemon->registry);
 }

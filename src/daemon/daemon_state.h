@@ -26,6 +26,7 @@ struct daemon {
 	struct {
 		const struct series *succeeded, *failed;
 	} reloads;
+	struct process_metrics *process_metrics;
 	struct fleet *fleet;
 	struct history *history;
 	struct loop *loop;

@@ -2,8 +2,8 @@
 #include "daemon/process_metrics.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,63 +13,51 @@
 #include "base/str.h"
 
 #define DESCRIPTORS "/proc/self/fd"
+#define MEMORY      "/proc/self/statm"
+#define THREADS     "/proc/self/task"
 
-/* proc_pid_stat(5), counted as there. */
-enum stat_field { STAT_THREADS = 20, STAT_VIRTUAL_BYTES = 23, STAT_PAGES = 24 };
+/* proc_pid_statm(5): its fields, in pages. /proc/self/stat has them, too, but takes the kernel ten
+ * times as long. */
+enum memory { MEMORY_VIRTUAL, MEMORY_RESIDENT };
 
-enum { STAT_MAX_BYTES = 1024 };
+enum { MEMORY_MAX_BYTES = 256 };
 
-/* 0 or the length. */
-static size_t read_stat(char text[static STAT_MAX_BYTES])
+/* Kept open: opening it takes longer than reading it, and may need the last descriptor. */
+struct process_metrics {
+	int memory_fd; /* -1: there is no /proc */
+};
+
+static void emit_memory(const struct process_metrics *metrics, enum memory field,
+			provider_emit_fn *emit, void *emitter)
 {
-	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	char text[MEMORY_MAX_BYTES];
+	ssize_t n = pread(metrics->memory_fd, text, sizeof(text), 0);
+	struct str rest = {text, n > 0 ? (size_t)n : 0};
+	uint64_t pages;
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, STAT_MAX_BYTES);
-	close(fd);
-	return n > 0 ? (size_t)n : 0;
-}
-
-/* False when it cannot be known. */
-static bool stat_number(enum stat_field field, uint64_t *ret_value)
-{
-	char text[STAT_MAX_BYTES];
-	struct str rest = {text, read_stat(text)};
-	const char *name_end = rest.n ? memrchr(rest.p, ')', rest.n) : NULL;
-
-	/* The second field is the name, with whatever it contains; a blank and the third follow. */
-	if (!name_end)
-		return false;
-	rest.n -= (size_t)(name_end - rest.p);
-	rest.p = name_end;
-	for (int i = 2; i < (int)field; i++)
+	if (field == MEMORY_RESIDENT)
 		str_split(&rest, ' ');
-	return str_to_u64(str_split(&rest, ' '), ret_value) == 0;
+	if (str_to_u64(str_split(&rest, ' '), &pages) == 0)
+		emit(emitter, NULL, (int64_t)pages * sysconf(_SC_PAGESIZE));
 }
 
-static void emit_stat(enum stat_field field, uint64_t unit, provider_emit_fn *emit, void *emitter)
+static void collect_virtual_memory(void *context, provider_emit_fn *emit, void *emitter)
 {
-	uint64_t value;
+	emit_memory(context, MEMORY_VIRTUAL, emit, emitter);
+}
 
-	if (stat_number(field, &value))
-		emit(emitter, NULL, (int64_t)(value * unit));
+static void collect_resident_memory(void *context, provider_emit_fn *emit, void *emitter)
+{
+	emit_memory(context, MEMORY_RESIDENT, emit, emitter);
 }
 
 static void collect_threads(void *context UNUSED, provider_emit_fn *emit, void *emitter)
 {
-	emit_stat(STAT_THREADS, 1, emit, emitter);
-}
+	struct stat status;
 
-static void collect_virtual_memory(void *context UNUSED, provider_emit_fn *emit, void *emitter)
-{
-	emit_stat(STAT_VIRTUAL_BYTES, 1, emit, emitter);
-}
-
-static void collect_resident_memory(void *context UNUSED, provider_emit_fn *emit, void *emitter)
-{
-	emit_stat(STAT_PAGES, (uint64_t)sysconf(_SC_PAGESIZE), emit, emitter);
+	/* A folder has a link for each that it contains, its parent's and its own. */
+	if (stat(THREADS, &status) == 0 && status.st_nlink > 2)
+		emit(emitter, NULL, (int64_t)status.st_nlink - 2);
 }
 
 static void collect_cpu(void *context UNUSED, provider_emit_fn *emit, void *emitter)
@@ -130,10 +118,23 @@ static const struct {
 	{METRIC_PROCESS_THREADS, collect_threads},
 };
 
-int process_metrics_provide(struct registry *registry)
+struct process_metrics *process_metrics_new(struct registry *registry)
 {
+	struct process_metrics *metrics = calloc(1, sizeof(*metrics));
+
+	if (!metrics)
+		return NULL;
+	metrics->memory_fd = open(MEMORY, O_RDONLY | O_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(gauges); i++)
-		if (registry_provide(registry, gauges[i].metric, gauges[i].collect, NULL) < 0)
-			return -ENOMEM;
-	return 0;
+		if (registry_provide(registry, gauges[i].metric, gauges[i].collect, metrics) < 0)
+			return process_metrics_free(metrics);
+	return metrics;
+}
+
+struct process_metrics *process_metrics_free(struct process_metrics *metrics)
+{
+	if (metrics && metrics->memory_fd >= 0)
+		close(metrics->memory_fd);
+	free(metrics);
+	return NULL;
 }

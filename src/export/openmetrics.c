@@ -61,25 +61,51 @@ static const char *kind_name(enum metric_kind kind, enum exposition format)
 	return names[kind == KIND_INFO && format == EXPOSITION_CLASSIC ? KIND_GAUGE : kind];
 }
 
+/* "# WORD name " */
+static int begin_metadata(struct renderer *r, struct str word, struct str name)
+{
+	int error = buf_append_str(r->out, STR_LITERAL("# "));
+
+	if (error == 0)
+		error = buf_append_str(r->out, word);
+	if (error == 0)
+		error = buf_append_str(r->out, STR_LITERAL(" "));
+	if (error == 0)
+		error = buf_append_str(r->out, name);
+	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL(" "));
+}
+
+static int write_metadatum(struct renderer *r, struct str word, struct str name, struct str value)
+{
+	int error = begin_metadata(r, word, name);
+
+	if (error == 0)
+		error = buf_append_str(r->out, value);
+	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL("\n"));
+}
+
 static int write_help(struct renderer *r, struct str name)
 {
-	int error = buf_printf(r->out, "# HELP %.*s ", (int)name.n, name.p);
+	const char *special = r->format == EXPOSITION_OPENMETRICS ? "\n\\\"" : "\n\\";
+	int error = begin_metadata(r, STR_LITERAL("HELP"), name);
 
-	for (const char *p = r->row->help; *p && error == 0; p++) {
-		if (*p == '\n')
-			error = buf_append_str(r->out, STR_LITERAL("\\n"));
-		else if (*p == '\\' || (*p == '"' && r->format == EXPOSITION_OPENMETRICS))
-			error = buf_append(r->out, (char[]){'\\', *p}, 2);
-		else
-			error = buf_append(r->out, p, 1);
+	for (const char *p = r->row->help; error == 0; p++) {
+		size_t n = strcspn(p, special);
+
+		error = buf_append(r->out, p, n);
+		p += n;
+		if (!*p)
+			break;
+		if (error == 0)
+			error = buf_append(r->out, (char[]){'\\', *p == '\n' ? 'n' : *p}, 2);
 	}
-	return error < 0 ? error : buf_append(r->out, "\n", 1);
+	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL("\n"));
 }
 
 static int write_type(struct renderer *r, struct str name)
 {
-	return buf_printf(r->out, "# TYPE %.*s %s\n", (int)name.n, name.p,
-			  kind_name(r->row->kind, r->format));
+	return write_metadatum(r, STR_LITERAL("TYPE"), name,
+			       str_of(kind_name(r->row->kind, r->format)));
 }
 
 static int write_metadata(struct renderer *r)
@@ -94,7 +120,7 @@ static int write_metadata(struct renderer *r)
 	}
 	error = write_type(r, name);
 	if (error == 0 && unit.n && ends_in(name, unit))
-		error = buf_printf(r->out, "# UNIT %.*s %s\n", (int)name.n, name.p, unit.p + 1);
+		error = write_metadatum(r, STR_LITERAL("UNIT"), name, str_of(unit.p + 1));
 	return error < 0 ? error : write_help(r, name);
 }
 

@@ -24,7 +24,7 @@ struct command {
 
 static int usage(void)
 {
-	fputs("usage: load -a 127.0.0.1:PORT [-m MODEL] [-d MILLISECONDS] MODE\n"
+	fputs("usage: load -a 127.0.0.1:PORT [-m MODEL | -p PATH] [-d MILLISECONDS] MODE\n"
 	      "  [-c CONNECTIONS] [-r PER_SECOND]     plain requests: closed loop, or a fixed "
 	      "rate\n"
 	      "  -s STREAMS [-n CHUNKS] [-g STAGGER]  streams at once, started over STAGGER ms\n"
@@ -49,6 +49,9 @@ static int take_option(struct command *command, struct load_options *options, in
 		return bench_socket_address(optarg, &options->address);
 	case 'm':
 		options->model = optarg;
+		return strlen(optarg) < 128 ? 0 : -EINVAL;
+	case 'p':
+		options->path = optarg;
 		return strlen(optarg) < 128 ? 0 : -EINVAL;
 	case 'd':
 		return bench_socket_number(optarg, 1, 3600000, &command->duration_msec);
@@ -77,7 +80,7 @@ static int parse(int argc, char **argv, struct command *command, struct load_opt
 {
 	int option, error;
 
-	while ((option = getopt(argc, argv, "a:m:d:c:r:s:n:g:i:u")) != -1) {
+	while ((option = getopt(argc, argv, "a:m:p:d:c:r:s:n:g:i:u")) != -1) {
 		error = take_option(command, options, option);
 		if (error < 0)
 			return error;

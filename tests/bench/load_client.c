@@ -42,6 +42,14 @@ static void write_request(struct load_connection *connection)
 	char fields[192], body[1024];
 	int n_body, n;
 
+	if (options->path) {
+		n = snprintf(connection->request, sizeof(connection->request),
+			     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", options->path,
+			     ntohs(options->address.sin_port));
+		assert(n > 0 && (size_t)n < sizeof(connection->request));
+		connection->n_request = (size_t)n;
+		return;
+	}
 	n = snprintf(fields, sizeof(fields), options->n_chunks > 0 ? STREAM_FIELDS : PLAIN_FIELDS,
 		     options->n_chunks > 0 ? options->n_chunks : 256);
 	assert(n > 0 && (size_t)n < sizeof(fields));

@@ -38,6 +38,7 @@ struct load_connection {
 struct load_options {
 	struct sockaddr_in address;
 	const char *model;
+	const char *path; /* GET it instead of asking the model; or NULL */
 	uint32_t n_connections;
 	uint64_t duration_ns;
 	uint64_t requests_per_sec; /* 0: as fast as answers come */
