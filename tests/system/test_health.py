@@ -230,8 +230,10 @@ def test_slow_probe_times_out():
     a, slow = FakeBackend("a", ["m"]), FakeBackend("slow", ["m"])
     slow.probe_behaviour = {"/v1/models": {"fault": "never"}}
     with Daemon(backends=[backend(a), backend(slow)], healthy=1,
-                health={"interval": 0.2, "timeout": 0.2}) as daemon:
-        ok(wait_until(lambda: daemon.health()["unhealthy"] == 1), "no answer in time is a failure")
+                health={"interval": 0.2, "timeout": 0.5}) as daemon:
+        # On a busy machine the other one may be late, too: it recovers.
+        ok(wait_until(lambda: {row["id"]: row["status"] for row in daemon.stats()["backends"]} ==
+                      {"a": "healthy", "slow": "unhealthy"}), "no answer in time is a failure")
         eq(daemon.chat("m").header("x-nexus-backend"), "a", "the other one serves")
     a.stop()
     slow.stop()
