@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process_* families: what the kernel tells of this process, asked whenever somebody looks at
- * the metrics, on whatever thread. What it does not tell, because /proc is not there or, with an old kernel,
- * no descriptor is left to ask with, has no sample then.
+ * the metrics, on whatever thread. What it does not tell, because /proc is not there or, with an
+ * old kernel, no descriptor is left to ask with, has no sample then.
  */
 #pragma once
 
