@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
-#include "api/compressed.h"
+#include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"
 #include "api/request.h"
@@ -130,8 +130,8 @@ static void drained(struct exchange *exchange)
 
 	if (request->relay)
 		relay_drained(request->relay);
-	else if (request->compressed)
-		compressed_drained(request->compressed);
+	else if (request->pieces)
+		pieces_drained(request->pieces);
 }
 
 static void gone(struct exchange *exchange)

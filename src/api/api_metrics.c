@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /metrics and /v1/stats. */
+#include <errno.h>
+
 #include "api/api_state.h"
+#include "api/pieces.h"
 #include "api/request.h"
 #include "api/stats_json.h"
 #include "base/clock.h"
@@ -28,23 +31,41 @@ static bool begin_rendering(struct request *request)
 	return true;
 }
 
+static int next_piece(void *context, struct buf *out)
+{
+	return openmetrics_next(context, out, PIECE_BYTES);
+}
+
+static void free_rendering(void *context)
+{
+	openmetrics_free(context);
+}
+
 void api_metrics(struct request *request)
 {
 	struct registry *registry = request->api->in.registry;
 	struct openmetrics_options options = {
 		.format = negotiate_exposition(exchange_header(request->exchange, "Accept")),
 	};
+	struct pieces_source rest = {.next = next_piece, .free = free_rendering};
+	struct openmetrics *rendering;
 	bool only[N_METRICS];
 	struct buf body;
-	int r;
+	int r = -ENOMEM;
 
 	if (!begin_rendering(request))
 		return;
 	if (selection_parse(registry, request->query, only))
 		options.only = only;
 	buf_init(&body, RENDERING_MAX_BYTES);
-	r = openmetrics_render(registry, &options, &body);
-	request_uncached_document(request, openmetrics_content_type(options.format), &body, r);
+	rest.context = rendering = openmetrics_new(registry, &options);
+	if (rendering)
+		r = openmetrics_next(rendering, &body,
+				     pieces_fit(request->exchange) ? PIECE_BYTES : SIZE_MAX);
+	if (r <= 0)
+		openmetrics_free(rendering);
+	request_uncached_document(request, openmetrics_content_type(options.format), &body,
+				  r > 0 ? &rest : NULL, r);
 }
 
 void api_stats(struct request *request)
@@ -71,5 +92,5 @@ void api_stats(struct request *request)
 	};
 	buf_init(&body, RENDERING_MAX_BYTES);
 	r = stats_json_write(request->api->in.registry, &inputs, &body);
-	request_uncached_document(request, "application/json", &body, r);
+	request_uncached_document(request, "application/json", &body, NULL, r);
 }

@@ -9,8 +9,8 @@ libnexusd_a_SOURCES += \
 	src/api/api_state.h \
 	src/api/attempt.c \
 	src/api/chain.c \
-	src/api/compressed.c \
-	src/api/compressed.h \
+	src/api/pieces.c \
+	src/api/pieces.h \
 	src/api/forward.c \
 	src/api/forward.h \
 	src/api/model_request.c \

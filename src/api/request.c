@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
-#include "api/compressed.h"
+#include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"
 #include "api/router.h"
@@ -88,7 +88,7 @@ void request_end(struct request *request, bool delivered)
 	waiter_abandon(request->waiter);
 	record_end(request, delivered);
 	request->relay = relay_free(request->relay);
-	request->compressed = compressed_free(request->compressed);
+	request->pieces = pieces_free(request->pieces);
 	request->api->n_renderings -= request->is_rendering;
 	api_table_drop(request->use);
 	free(request);
@@ -116,12 +116,13 @@ static void send_document(struct request *request, unsigned status, const char *
 	struct exchange *exchange = request->exchange;
 
 	request->status = status;
-	if (!request->compressed) {
+	if (!request->pieces) {
 		size_t length = 0;
 		char *text = buf_take(body, &length);
 
 		(void)!exchange_reply_full(exchange, status, text, length);
 	}
+	buf_done(body);
 	(void)!exchange_add_header(exchange, "Content-Type", content_type);
 	request_common_headers(request);
 }
@@ -147,7 +148,6 @@ void request_problem(struct request *request, enum problem problem, const char *
 		(void)!problem_write(&body, problem, NULL, NULL, NULL);
 	}
 	send_document(request, row->status, "application/json", &body);
-	buf_done(&body);
 	request->error_type = row->error_type;
 	if (row->flags & PROBLEM_FLAG_RETRY)
 		add_number_header(request, "Retry-After",
@@ -162,35 +162,40 @@ void request_problem(struct request *request, enum problem problem, const char *
 	exchange_send(request->exchange);
 }
 
-static void reply_document(struct request *request, unsigned status, const char *content_type,
-			   struct buf *body, int error, bool uncached)
+/* Whether there is a document to head and to send; else the problem was sent. */
+static bool is_made(struct request *request, struct buf *body, int error)
 {
-	if (error < 0) {
-		buf_done(body);
-		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
-		return;
-	}
-	if (uncached && compressed_is_wanted(request->exchange, body))
-		request->compressed = compressed_new(request->exchange, status, body);
-	send_document(request, status, content_type, body);
+	if (error >= 0)
+		return true;
 	buf_done(body);
-	if (request->compressed)
-		(void)!exchange_add_header(request->exchange, "Content-Encoding", "gzip");
-	if (uncached) {
-		(void)!exchange_add_header(request->exchange, "Cache-Control", "no-store");
-		(void)!exchange_add_header(request->exchange, "Vary", "Accept, Accept-Encoding");
-	}
-	exchange_send(request->exchange);
+	request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
+	return false;
 }
 
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error)
 {
-	reply_document(request, status, content_type, body, error, false);
+	if (!is_made(request, body, error))
+		return;
+	send_document(request, status, content_type, body);
+	exchange_send(request->exchange);
 }
 
 void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
-			       int error)
+			       const struct pieces_source *rest, int error)
 {
-	reply_document(request, 200, content_type, body, error, true);
+	struct exchange *exchange = request->exchange;
+
+	if (error >= 0 && (rest || (body->len > PIECE_BYTES && pieces_fit(exchange)))) {
+		request->pieces = pieces_new(exchange, body, rest);
+		error = request->pieces ? 0 : -ENOMEM;
+	}
+	if (!is_made(request, body, error))
+		return;
+	send_document(request, 200, content_type, body);
+	if (request->pieces && pieces_are_deflated(request->pieces))
+		(void)!exchange_add_header(exchange, "Content-Encoding", "gzip");
+	(void)!exchange_add_header(exchange, "Cache-Control", "no-store");
+	(void)!exchange_add_header(exchange, "Vary", "Accept, Accept-Encoding");
+	exchange_send(exchange);
 }

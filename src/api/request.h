@@ -13,6 +13,7 @@
 #include "loop/waiter.h"
 
 struct compressed;
+struct pieces_source;
 struct relay;
 struct request;
 
@@ -71,8 +72,8 @@ struct request {
 	size_t next_step;
 	struct waiter *waiter;
 	struct relay *relay;
-	struct compressed *compressed; /* a document that is sent piece by piece; NULL */
-	bool is_rendering;             /* counted in api->n_renderings */
+	struct pieces *pieces; /* a document that is sent piece by piece; NULL */
+	bool is_rendering;     /* counted in api->n_renderings */
 };
 
 /* Makes the request the exchange's user; NULL for no memory. */
@@ -86,10 +87,11 @@ void request_problem(struct request *request, enum problem problem, const char *
 /* Replies with a document; `body` is emptied. A failed `error` (of its writer) becomes a 503. */
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error);
-/* The same for what changes with every look: 200, compressed if the client likes, and caches keep
- * out of it. */
+/* The same for what changes with every look, and may be large: 200, sent in pieces, compressed if
+ * the client likes, and caches keep out of it. `rest`, taken over, is where what `body` begins goes
+ * on; NULL when it is whole. */
 void request_uncached_document(struct request *request, const char *content_type, struct buf *body,
-			       int error);
+			       const struct pieces_source *rest, int error);
 /* Whether one of the parts of the query, which stand between ampersands, is `part`. */
 bool request_query_has(const struct request *request, struct str part);
 /* Of its traceparent header; 0 when there is none that is valid. Read on first use. */

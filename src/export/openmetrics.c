@@ -6,6 +6,7 @@
 #include "export/openmetrics.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "export/decimal.h"
@@ -17,12 +18,15 @@ enum { LE_BYTES = 16 + DECIMAL_MAX, LINE_BYTES = 16 + LE_BYTES + DECIMAL_MAX };
 /* An exemplar: " # {trace_id=""} ", 32 digits, two numbers and a blank between them. */
 enum { EXEMPLAR_BYTES = 64 + 2 * DECIMAL_MAX };
 
-struct renderer {
-	const struct registry *registry;
-	struct buf *out;
+struct openmetrics {
+	struct registry *registry;
 	enum exposition format;
 	bool with_created;
+	bool only[N_METRICS];
+	struct snapshot snapshot;
+	uint64_t spent_ns;
 	int error;
+	struct buf *out; /* of the piece being made */
 	/* of the family being rendered */
 	const struct metric_row *row;
 	struct str name, family;              /* as scraped, and as OpenMetrics calls it */
@@ -62,7 +66,7 @@ static const char *kind_name(enum metric_kind kind, enum exposition format)
 }
 
 /* "# WORD name " */
-static int begin_metadata(struct renderer *r, struct str word, struct str name)
+static int begin_metadata(struct openmetrics *r, struct str word, struct str name)
 {
 	int error = buf_append_str(r->out, STR_LITERAL("# "));
 
@@ -75,7 +79,8 @@ static int begin_metadata(struct renderer *r, struct str word, struct str name)
 	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL(" "));
 }
 
-static int write_metadatum(struct renderer *r, struct str word, struct str name, struct str value)
+static int write_metadatum(struct openmetrics *r, struct str word, struct str name,
+			   struct str value)
 {
 	int error = begin_metadata(r, word, name);
 
@@ -84,7 +89,7 @@ static int write_metadatum(struct renderer *r, struct str word, struct str name,
 	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL("\n"));
 }
 
-static int write_help(struct renderer *r, struct str name)
+static int write_help(struct openmetrics *r, struct str name)
 {
 	const char *special = r->format == EXPOSITION_OPENMETRICS ? "\n\\\"" : "\n\\";
 	int error = begin_metadata(r, STR_LITERAL("HELP"), name);
@@ -102,13 +107,13 @@ static int write_help(struct renderer *r, struct str name)
 	return error < 0 ? error : buf_append_str(r->out, STR_LITERAL("\n"));
 }
 
-static int write_type(struct renderer *r, struct str name)
+static int write_type(struct openmetrics *r, struct str name)
 {
 	return write_metadatum(r, STR_LITERAL("TYPE"), name,
 			       str_of(kind_name(r->row->kind, r->format)));
 }
 
-static int write_metadata(struct renderer *r)
+static int write_metadata(struct openmetrics *r)
 {
 	struct str name = r->format == EXPOSITION_OPENMETRICS ? r->family : r->name;
 	struct str unit = str_of(metric_unit_name(r->row->unit));
@@ -132,7 +137,7 @@ static char *put_bound(char *p, enum metric_unit unit, uint64_t bound)
 	return put(decimal_u64(p, bound), STR_LITERAL(".0"));
 }
 
-static void prepare_bounds(struct renderer *r, const struct histogram *histogram)
+static void prepare_bounds(struct openmetrics *r, const struct histogram *histogram)
 {
 	size_t n = histogram->n_bounds;
 
@@ -148,7 +153,7 @@ static void prepare_bounds(struct renderer *r, const struct histogram *histogram
 
 static void begin_family(void *context, enum metric metric)
 {
-	struct renderer *r = context;
+	struct openmetrics *r = context;
 
 	r->row = metric_row(metric);
 	r->name = str_of(registry_name(r->registry, metric));
@@ -171,7 +176,7 @@ static char *put_labels(char *p, struct str labels)
 	return p;
 }
 
-static char *put_head(char *p, const struct renderer *r, struct str suffix, struct str labels)
+static char *put_head(char *p, const struct openmetrics *r, struct str suffix, struct str labels)
 {
 	return put_labels(put(put(p, r->name), suffix), labels);
 }
@@ -197,7 +202,8 @@ static char *put_msec(char *p, uint64_t msec)
 	return decimal_nano(p, msec * NS_PER_MSEC);
 }
 
-static char *put_exemplar(char *p, const struct renderer *r, const struct sample *sample, size_t i)
+static char *put_exemplar(char *p, const struct openmetrics *r, const struct sample *sample,
+			  size_t i)
 {
 	const struct exemplar *exemplar = &sample->exemplars[i];
 
@@ -211,7 +217,7 @@ static char *put_exemplar(char *p, const struct renderer *r, const struct sample
 	return put_msec(p, exemplar->unix_msec);
 }
 
-static char *put_created(char *p, const struct renderer *r, const struct sample *sample)
+static char *put_created(char *p, const struct openmetrics *r, const struct sample *sample)
 {
 	*p++ = '\n';
 	p = put(p, r->family);
@@ -219,7 +225,7 @@ static char *put_created(char *p, const struct renderer *r, const struct sample 
 	return put_msec(p, sample->series->born_msec);
 }
 
-static char *put_histogram(char *p, const struct renderer *r, const struct sample *sample)
+static char *put_histogram(char *p, const struct openmetrics *r, const struct sample *sample)
 {
 	struct str head = {p, 0};
 	bool with_exemplars = sample->exemplars && r->format == EXPOSITION_OPENMETRICS;
@@ -254,7 +260,7 @@ static char *put_histogram(char *p, const struct renderer *r, const struct sampl
 
 static void render_sample(void *context, const struct sample *sample)
 {
-	struct renderer *r = context;
+	struct openmetrics *r = context;
 	size_t line_bytes = r->name.n + sample->labels.n + LINE_BYTES +
 			    (sample->exemplars ? EXEMPLAR_BYTES : 0);
 	bool is_gauge = r->row->kind == KIND_GAUGE || r->row->kind == KIND_INFO;
@@ -275,29 +281,65 @@ static void render_sample(void *context, const struct sample *sample)
 	buf_commit(r->out, (size_t)(p - begin));
 }
 
+struct openmetrics *openmetrics_new(struct registry *registry,
+				    const struct openmetrics_options *options)
+{
+	struct openmetrics *r = calloc(1, sizeof(*r));
+	uint64_t began_ns = clock_monotonic_ns();
+	struct snapshot_visitor visitor = {
+		.family = begin_family,
+		.sample = render_sample,
+		.context = r,
+		.merged = true,
+	};
+
+	if (!r)
+		return NULL;
+	r->registry = registry;
+	r->format = options->format;
+	r->with_created =
+		options->format == EXPOSITION_OPENMETRICS && registry_shows_created(registry);
+	if (options->only) {
+		memcpy(r->only, options->only, sizeof(r->only));
+		visitor.only = r->only;
+	}
+	if (snapshot_begin(&r->snapshot, registry, &visitor) < 0)
+		return openmetrics_free(r);
+	r->spent_ns = clock_monotonic_ns() - began_ns;
+	return r;
+}
+
+struct openmetrics *openmetrics_free(struct openmetrics *r)
+{
+	if (r)
+		snapshot_end(&r->snapshot);
+	free(r);
+	return NULL;
+}
+
+int openmetrics_next(struct openmetrics *r, struct buf *out, size_t piece_bytes)
+{
+	uint64_t began_ns = clock_monotonic_ns();
+	size_t len = out->len;
+	bool more = true;
+
+	r->out = out;
+	while (more && r->error == 0 && out->len - len < piece_bytes)
+		more = snapshot_step(&r->snapshot);
+	if (!more && r->error == 0 && r->format == EXPOSITION_OPENMETRICS)
+		r->error = buf_append_str(out, STR_LITERAL("# EOF\n"));
+	r->spent_ns += clock_monotonic_ns() - began_ns;
+	if (!more)
+		registry_set_render_ns(r->registry, r->spent_ns);
+	return r->error < 0 ? r->error : more;
+}
+
 int openmetrics_render(struct registry *registry, const struct openmetrics_options *options,
 		       struct buf *out)
 {
-	bool is_openmetrics = options->format == EXPOSITION_OPENMETRICS;
-	struct renderer r = {
-		.registry = registry,
-		.out = out,
-		.format = options->format,
-		.with_created = is_openmetrics && registry_shows_created(registry),
-	};
-	uint64_t began_ns = clock_monotonic_ns();
-	int error = snapshot_visit(registry, &(struct snapshot_visitor){
-						     .family = begin_family,
-						     .sample = render_sample,
-						     .context = &r,
-						     .only = options->only,
-						     .merged = true,
-					     });
+	struct openmetrics *r = openmetrics_new(registry, options);
+	int error = r ? openmetrics_next(r, out, SIZE_MAX) : -ENOMEM;
 
-	if (error == 0)
-		error = r.error;
-	if (error == 0 && is_openmetrics)
-		error = buf_append_str(out, STR_LITERAL("# EOF\n"));
-	registry_set_render_ns(registry, clock_monotonic_ns() - began_ns);
+	openmetrics_free(r);
 	return error;
 }

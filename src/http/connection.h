@@ -46,6 +46,7 @@ struct server {
 	struct hook hook;
 	bool mhd_ready;      /* libmicrohttpd has something to do */
 	uint64_t mhd_due_ns; /* when it wants to look at its timeouts */
+	uint64_t rested_ns;  /* the turn in which it has made enough: others come first */
 	bool draining;
 	const struct http_ops *ops;
 	void *context;

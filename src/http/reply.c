@@ -27,11 +27,13 @@ int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, 
 static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, size_t max)
 {
 	struct exchange *exchange = context;
+	struct server *server = exchange->connection->server;
 	size_t n;
 
 	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
 		exchange->wants_drain = false;
-		exchange->connection->server->ops->drained(exchange);
+		server->rested_ns = loop_now_ns(server->loop);
+		server->ops->drained(exchange);
 	}
 	n = exchange->queue.len < max ? exchange->queue.len : max;
 	if (exchange->aborted)

@@ -36,12 +36,18 @@ static void mhd_readable(struct watch *watch, uint32_t events UNUSED)
 	container_of(watch, struct server, mhd_watch)->mhd_ready = true;
 }
 
+/* A piece of a large answer was made in this turn: sockets are looked at before the next one. */
+static bool is_resting(const struct server *server)
+{
+	return server->rested_ns == loop_now_ns(server->loop);
+}
+
 /* Returns for how long libmicrohttpd may wait. */
 static uint64_t run_mhd(struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG msec = 0;
 
-	for (int run = 0; run < RUNS_PER_TURN && msec == 0; run++) {
+	for (int run = 0; run < RUNS_PER_TURN && msec == 0 && !is_resting(server); run++) {
 		server->mhd_ready = false;
 		MHD_run(server->mhd);
 		if (MHD_get_timeout(server->mhd, &msec) != MHD_YES)
@@ -56,6 +62,8 @@ static uint64_t turn_end(struct hook *hook)
 	struct server *server = container_of(hook, struct server, hook);
 	uint64_t wait_ns = UINT64_MAX;
 
+	if (is_resting(server))
+		return 0;
 	if (server->mhd_ready || loop_now_ns(server->loop) >= server->mhd_due_ns) {
 		wait_ns = run_mhd(server);
 		server->mhd_due_ns =

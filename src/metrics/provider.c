@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "metrics/label.h"
+#include "metrics/registry_state.h"
 
 /* Models and backends come from the configuration and from backends; this is far above both. */
 #define MAX_ITEMS ((size_t)1 << 20)
@@ -104,7 +105,8 @@ static int merge(struct provided_set *set, size_t first, enum metric metric)
 	return 0;
 }
 
-int provider_collect(struct registry *registry, bool merged, struct provided_set *set)
+int provider_collect(struct registry *registry, const bool *only, bool merged,
+		     struct provided_set *set)
 {
 	set->seed = registry->seed;
 	buf_init(&set->items, MAX_ITEMS * sizeof(struct provided));
@@ -116,7 +118,7 @@ int provider_collect(struct registry *registry, bool merged, struct provided_set
 		size_t first = n_items(set);
 
 		set->first[metric] = first;
-		if (!provider->collect)
+		if (!provider->collect || (only && !only[metric]))
 			continue;
 		provider->collect(provider->context, emit, &emitter);
 		if (emitter.error == 0 && merged && n_items(set) > first + 1)

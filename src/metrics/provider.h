@@ -6,7 +6,8 @@
 #pragma once
 
 #include "base/buf.h"
-#include "metrics/registry_state.h"
+#include "base/hash.h"
+#include "metrics/registry.h"
 
 /* Text and values are offsets into `bytes`, which moves while it grows. */
 struct provided {
@@ -23,8 +24,10 @@ struct provided_set {
 	size_t first[N_METRICS + 1]; /* the items of metric i are first[i] .. first[i + 1] - 1 */
 };
 
-/* `merged`: label sets with the same text become one. -ENOMEM; call provider_done() in any case. */
-int provider_collect(struct registry *registry, bool merged, struct provided_set *set) MUST_CHECK;
+/* Of the metrics in `only` (NULL: of all). `merged`: label sets with the same text become one.
+ * -ENOMEM; call provider_done() in any case. */
+int provider_collect(struct registry *registry, const bool *only, bool merged,
+		     struct provided_set *set) MUST_CHECK;
 void provider_done(struct provided_set *set);
 
 static inline const struct provided *provider_item(const struct provided_set *set, size_t i)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metrics/snapshot.h"
 
-#include "metrics/provider.h"
 #include "metrics/registry_state.h"
 
 /* Adds the parts of all slabs to what is there. */
@@ -66,59 +65,98 @@ static bool is_shown(const struct series *series, bool merged)
 	return merged && atomic_load_explicit(&series->twin, memory_order_relaxed);
 }
 
-static void visit_family(struct registry *registry, const struct snapshot_visitor *visitor,
-			 const struct family *family)
+static void visit_provided(const struct snapshot *snapshot, enum metric metric, size_t i)
 {
-	/* Pairs with the release in append(), as below. */
-	const struct series *series = atomic_load_explicit(&family->first, memory_order_acquire);
+	const struct provided_set *set = &snapshot->set;
+	const struct provided *item = provider_item(set, i);
+	struct str values[METRIC_MAX_LABELS];
+	struct sample sample = {
+		.metric = metric,
+		.values = values,
+		.labels = provider_text(set, item->labels_at, item->labels_bytes),
+		.value = item->value,
+	};
+	size_t at = item->values_at;
 
-	while (series) {
-		if (is_shown(series, visitor->merged))
-			visit_series(registry, visitor, series);
-		series = atomic_load_explicit(&series->next, memory_order_acquire);
+	for (size_t j = 0; j < metric_row(metric)->n_labels; at += values[j++].n)
+		values[j] = provider_text(set, at, item->value_bytes[j]);
+	snapshot->visitor.sample(snapshot->visitor.context, &sample);
+}
+
+int snapshot_begin(struct snapshot *snapshot, struct registry *registry,
+		   const struct snapshot_visitor *visitor)
+{
+	*snapshot = (struct snapshot){.registry = registry, .visitor = *visitor};
+	return provider_collect(registry, visitor->only, visitor->merged, &snapshot->set);
+}
+
+/* The next family that is wanted. */
+static bool enter_family(struct snapshot *snapshot)
+{
+	const bool *only = snapshot->visitor.only;
+
+	while (snapshot->metric < N_METRICS && only && !only[snapshot->metric])
+		snapshot->metric++;
+	if (snapshot->metric == N_METRICS)
+		return false;
+	snapshot->is_inside = true;
+	/* Pairs with the release in append(), as below. */
+	snapshot->series = atomic_load_explicit(
+		&snapshot->registry->families[snapshot->metric].first, memory_order_acquire);
+	snapshot->item = snapshot->set.first[snapshot->metric];
+	return true;
+}
+
+/* The next sample of the family. */
+static bool step_inside(struct snapshot *snapshot)
+{
+	bool merged = snapshot->visitor.merged;
+
+	while (snapshot->series) {
+		const struct series *series = snapshot->series;
+
+		snapshot->series = atomic_load_explicit(&series->next, memory_order_acquire);
+		if (is_shown(series, merged)) {
+			visit_series(snapshot->registry, &snapshot->visitor, series);
+			return true;
+		}
+	}
+	if (snapshot->item == snapshot->set.first[snapshot->metric + 1])
+		return false;
+	visit_provided(snapshot, (enum metric)snapshot->metric, snapshot->item++);
+	return true;
+}
+
+bool snapshot_step(struct snapshot *snapshot)
+{
+	const struct snapshot_visitor *visitor = &snapshot->visitor;
+
+	for (;;) {
+		if (snapshot->is_inside && step_inside(snapshot))
+			return true;
+		snapshot->metric += snapshot->is_inside;
+		snapshot->is_inside = false;
+		if (!enter_family(snapshot))
+			return false;
+		if (visitor->family) {
+			visitor->family(visitor->context, (enum metric)snapshot->metric);
+			return true;
+		}
 	}
 }
 
-static void visit_provided(const struct snapshot_visitor *visitor, const struct provided_set *set,
-			   enum metric metric)
+void snapshot_end(struct snapshot *snapshot)
 {
-	size_t n_labels = metric_row(metric)->n_labels;
-
-	for (size_t i = set->first[metric]; i < set->first[metric + 1]; i++) {
-		const struct provided *item = provider_item(set, i);
-		struct str values[METRIC_MAX_LABELS];
-		struct sample sample = {
-			.metric = metric,
-			.values = values,
-			.labels = provider_text(set, item->labels_at, item->labels_bytes),
-			.value = item->value,
-		};
-		size_t at = item->values_at;
-
-		for (size_t j = 0; j < n_labels; at += values[j++].n)
-			values[j] = provider_text(set, at, item->value_bytes[j]);
-		visitor->sample(visitor->context, &sample);
-	}
+	provider_done(&snapshot->set);
 }
 
 int snapshot_visit(struct registry *registry, const struct snapshot_visitor *visitor)
 {
-	struct provided_set set;
-	int r = provider_collect(registry, visitor->merged, &set);
+	struct snapshot snapshot;
+	int r = snapshot_begin(&snapshot, registry, visitor);
 
-	if (r < 0)
-		goto out;
-	for (int i = 0; i < N_METRICS; i++) {
-		enum metric metric = (enum metric)i;
-
-		if (visitor->only && !visitor->only[metric])
-			continue;
-		if (visitor->family)
-			visitor->family(visitor->context, metric);
-		visit_family(registry, visitor, &registry->families[metric]);
-		visit_provided(visitor, &set, metric);
-	}
-out:
-	provider_done(&set);
+	while (r == 0 && snapshot_step(&snapshot))
+		;
+	snapshot_end(&snapshot);
 	return r;
 }

@@ -130,9 +130,10 @@ class Bench:
         self.errors = []
         self.backend_port = self.start_mock()
 
-    def start_mock(self):
-        mock = self.processes.start([program("BENCH_MOCK", "tests/bench/mock"), "-g", str(GAP_MS)],
-                                    self.load_cpu, stdout=subprocess.PIPE, text=True)
+    def start_mock(self, *arguments):
+        """Returns its port."""
+        mock = self.processes.start([program("BENCH_MOCK", "tests/bench/mock"), "-g", str(GAP_MS),
+                                     *arguments], self.load_cpu, stdout=subprocess.PIPE, text=True)
         line = mock.stdout.readline()
         if not line:
             raise BenchError("the mock backend did not start")

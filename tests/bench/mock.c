@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mock: a chat completion backend that a gateway is measured against. One thread, one epoll; it
- * answers at once, or streams frames a fixed gap apart ("stream":true in the request; the number of
- * frames is the request's max_tokens, else -n). It prints its address and runs until it is killed.
+ * answers at once (-w: after a gap), or streams frames a fixed gap apart ("stream":true in the
+ * request; the number of frames is the request's max_tokens, else -n). It prints its address and
+ * runs until it is killed.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 struct mock {
 	int epoll_fd, listen_fd, timer_fd;
 	uint64_t gap_ns, n_default_frames;
+	bool is_slow; /* plain answers come a gap later, too */
 	/* Connections with a frame to come. All wait the same gap, so a FIFO is in order of time.
 	 */
 	struct list waiting;
@@ -216,6 +218,10 @@ static int answer(struct connection *connection)
 	}
 	connection->n_request = 0;
 	bench_http_reset(&connection->http);
+	if (connection->n_frames == 0 && connection->mock->is_slow) {
+		wait_a_gap(connection);
+		return 0;
+	}
 	return proceed(connection);
 }
 
@@ -310,7 +316,7 @@ static int mock_init(struct mock *mock, struct sockaddr_in *address)
 
 static int usage(void)
 {
-	fputs("usage: mock [-l 127.0.0.1:PORT] [-n FRAMES] [-g GAP_MS]\n", stderr);
+	fputs("usage: mock [-l 127.0.0.1:PORT] [-n FRAMES] [-g GAP_MS] [-w]\n", stderr);
 	return 2;
 }
 
@@ -322,13 +328,15 @@ int main(int argc, char **argv)
 	uint64_t gap_msec = 20;
 	int option, error = 0;
 
-	while ((option = getopt(argc, argv, "l:n:g:")) != -1) {
+	while ((option = getopt(argc, argv, "l:n:g:w")) != -1) {
 		if (option == 'l')
 			listen_on = optarg;
 		else if (option == 'n')
 			error |= bench_socket_number(optarg, 1, 1000000, &mock.n_default_frames);
 		else if (option == 'g')
 			error |= bench_socket_number(optarg, 0, 60000, &gap_msec);
+		else if (option == 'w')
+			mock.is_slow = true;
 		else
 			return usage();
 	}

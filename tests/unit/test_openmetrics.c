@@ -302,6 +302,36 @@ static void test_ceiling(void)
 	registry_free(registry);
 }
 
+static void test_pieces(void)
+{
+	const struct openmetrics_options options = {.format = EXPOSITION_OPENMETRICS};
+	struct registry *registry = filled_registry(false);
+	char *whole = text_of(registry, EXPOSITION_OPENMETRICS);
+	struct openmetrics *rendering;
+	struct buf out;
+	size_t n_pieces = 0, longest = 0;
+	int r = 1;
+
+	/* As it was when the whole was made, which tells how long the one before took. */
+	registry_set_render_ns(registry, 0);
+	rendering = openmetrics_new(registry, &options);
+	buf_init(&out, 1 << 20);
+	for (; rendering && r > 0; n_pieces++) {
+		size_t len = out.len;
+
+		r = openmetrics_next(rendering, &out, 100);
+		if (out.len - len > longest)
+			longest = out.len - len;
+	}
+	ok(r == 0 && n_pieces > 50, "the last piece says so: %zu", n_pieces);
+	ok(longest < 8192, "none is much longer than asked for: %zu", longest);
+	ok(str_eq(buf_str(&out), str_of(whole)), "together they are the whole");
+	free(whole);
+	rendering = openmetrics_free(rendering);
+	buf_done(&out);
+	registry_free(registry);
+}
+
 static void test_decimal(void)
 {
 	static const struct {
@@ -350,6 +380,7 @@ int main(int argc, char **argv)
 	test_renderings();
 	test_beyond_classic();
 	test_ceiling();
+	test_pieces();
 	test_decimal();
 	return tap_done();
 }
