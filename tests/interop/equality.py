@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """10,000 mixed requests: what each real receiver of StatsD and Carbon lines has added up equals what
-/metrics says, to the last count (sums of time: to the millisecond)."""
+/metrics says, to the last count (sums of time: to the millisecond), although the way to it is closed
+now and then."""
 import contextlib
 import os
 import pathlib
@@ -16,17 +17,41 @@ from statsd_receivers import MOVING, TAGS, Udp, expected, is_still
 
 N_REQUESTS = int(os.environ.get("NEXUSD_TEST_EQUALITY_REQUESTS", "10000"))
 N_SCRAPERS = 4
+N_REFUSALS = 3
+# Of a thousand: 200 are streamed, 50 aborted, 50 succeed after a failover.
+WEIGHTS = {
+    "plain": 660, "streamed": 160,
+    "failover": 30, "failover, streamed": 10, "failover by reset": 10,
+    "aborted while waiting": 25, "aborted in mid-stream": 25, "broken stream": 5,
+    "unknown model": 25, "bad JSON": 20, "upstream 404": 20, "all fail": 10,
+}
 PERCENTILES = (".p50", ".p95", ".p99")
 
 
-def send_requests(daemon, fakes):
-    """The mix of test_exact.py, scraped meanwhile."""
-    test_exact.N_REQUESTS = N_REQUESTS
+def packets(daemon, result):
+    return daemon.metrics().sum("nexus_statsd_packets_total", result=result)
+
+
+def refuse_now_and_then(daemon, way):
+    """Closes the way to the receivers until packets were lost, and opens it until some arrived."""
+    for phase in range(1, N_REFUSALS + 1):
+        before = packets(daemon, "dropped")
+        way.close()
+        tap.ok(wait_until(lambda: packets(daemon, "dropped") >= before + 3, 60),
+               f"refusal {phase}: packets are dropped")
+        before = packets(daemon, "sent")
+        way.open()
+        tap.ok(wait_until(lambda: packets(daemon, "sent") > before, 60), "and arrive again")
+
+
+def send_requests(daemon, fakes, way):
+    """The mix, scraped meanwhile, while the way to the receivers is closed at times."""
     scrapers = [test_exact.Scraper(daemon) for _ in range(N_SCRAPERS)]
-    run = test_exact.Run(daemon, fakes)
+    run = test_exact.Run(daemon, fakes, test_exact.plan(N_REQUESTS, WEIGHTS))
     clients = [threading.Thread(target=run.client) for _ in range(test_exact.N_CLIENTS)]
     for thread in scrapers + clients:
         thread.start()
+    refuse_now_and_then(daemon, way)
     for thread in clients:
         thread.join(600)
     for scraper in scrapers:
@@ -74,15 +99,15 @@ def compare(title, want, totals):
     tap.eq(sorted(more), [], f"{title}: and there are no others")
 
 
-def push_to(title, address, dialect, checks):
-    """One daemon that pushes to `address`; checks are (title, function that gives the totals)."""
+def push_to(title, way, dialect, checks):
+    """One daemon that pushes by `way`; checks are (title, function that gives the totals)."""
     fakes = [FakeBackend(name, test_exact.MODELS) for name in ("a", "b")]
-    statsd = {"enabled": True, "address": address, "dialect": dialect, "interval": 1}
+    statsd = {"enabled": True, "address": way.address, "dialect": dialect, "interval": 1}
     if dialect == "dogstatsd":
         statsd["tags"] = TAGS
     with Daemon(backends=[backend(f, priority=n) for n, f in enumerate(fakes, 1)],
                 routing={"strategy": "priority_only"}, statsd=statsd) as daemon:
-        send_requests(daemon, fakes)
+        send_requests(daemon, fakes, way)
         want = expected(check_faces(daemon, title), dialect)
         for name, totals in checks:
             compare(name, {name: round(n) for name, n in want.items()}, totals)
@@ -115,18 +140,17 @@ def test_plain(stack, folder, modules):
     found = [receiver for receiver in found if receiver]
     if not found:
         return
-    tee = receivers.Tee([r.port for r in found])
-    tee.start()
-    push_to("plain", f"udp://127.0.0.1:{tee.port}", "plain", [(r.name, r.totals) for r in found])
-    tap.eq(tee.drops(), {port: 0 for port in tee.drops()},
-           f"no buffer overflowed in {tee.n_packets} packets")
-    tee.stop()
+    with receivers.UdpWay([r.port for r in found]) as way:
+        push_to("plain", way, "plain", [(r.name, r.totals) for r in found])
+        tap.eq(way.drops(), {port: 0 for port in way.drops()},
+               f"no buffer overflowed in {way.n_packets} packets")
 
 
 def test_dogstatsd():
     receiver = Udp("dogstatsd")
-    push_to("dogstatsd", receiver.address, "dogstatsd",
-            [("strict DogStatsD receiver", lambda: receiver.snapshot()[0])])
+    with receivers.UdpWay([receiver.port]) as way:
+        push_to("dogstatsd", way, "dogstatsd",
+                [("strict DogStatsD receiver", lambda: receiver.snapshot()[0])])
     tap.eq(receiver.bad[:3], [], "dogstatsd: every line is well-formed")
     receiver.close()
 
@@ -135,7 +159,8 @@ def test_carbon(stack, folder):
     carbon = start(stack, "carbon", receivers.Carbon.missing(),
                    lambda: receivers.Carbon(folder / "direct"))
     if carbon:
-        push_to("carbon", carbon.address, "carbon", [("carbon", carbon.totals)])
+        with receivers.TcpWay(carbon.port) as way:
+            push_to("carbon", way, "carbon", [("carbon", carbon.totals)])
 
 
 def test_all(modules):

@@ -4,6 +4,7 @@
 A receiver has `address` and `totals()`: {name: sum of the counters, or last total}. None is there
 (`missing()` tells why) unless its package is installed.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -264,34 +265,103 @@ class Netdata(Receiver):
             re.M)}
 
 
-class Tee(threading.Thread):
+class Way(threading.Thread):
+    """What nexusd sends to goes on to the receivers, unless the way is closed: then it is refused."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port = port
+        self.is_open = threading.Event()
+        self.is_open.set()
+        self.is_closed = threading.Event()
+        self.is_over = False
+        self.listen()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        self.close()
+        self.is_open.set()
+        self.join(5)
+
+    def close(self):
+        """What was taken is still handed on."""
+        self.is_open.clear()
+        self.hang_up()
+        self.is_closed.wait(5)
+
+    def open(self):
+        self.listen()
+        self.is_closed.clear()
+        self.is_open.set()
+
+    def run(self):
+        while not self.is_over:
+            self.hand_on()
+            self.is_closed.set()
+            self.is_open.wait()
+
+
+class UdpWay(Way):
     """Hands each datagram on to all receivers, as fast as they take them and no faster: what is
     lost on the way is counted by the kernel and read back."""
 
     def __init__(self, ports):
-        super().__init__(daemon=True)
         self.ports = ports
+        self.n_packets = 0
+        self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.out.bind(("127.0.0.1", 0))
+        super().__init__(free_udp_port())
+        self.address = f"udp://127.0.0.1:{self.port}"
+
+    def listen(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.n_packets = 0
-        self.is_over = False
+        self.socket.bind(("127.0.0.1", self.port))
 
-    def run(self):
+    def hang_up(self):
+        """Others are refused once the socket has a peer; its empty datagram comes after theirs."""
+        self.socket.connect(self.out.getsockname())
+        self.out.sendto(b"", ("127.0.0.1", self.port))
+
+    def hand_on(self):
         pause = threading.Event()
-        while not self.is_over:
-            data = self.socket.recv(65536)
+        while data := self.socket.recv(65536):
             for port in self.ports:
-                self.socket.sendto(data, ("127.0.0.1", port))
+                self.out.sendto(data, ("127.0.0.1", port))
             self.n_packets += 1
             pause.wait(0.0005)
-
-    def stop(self):
-        self.is_over = True
-        self.socket.sendto(b"", ("127.0.0.1", self.port))
-        self.join(5)
         self.socket.close()
 
     def drops(self):
         return {port: udp_drops(port) for port in (self.port, *self.ports)}
+
+
+class TcpWay(Way):
+    """Hands the bytes of one connection at a time on to the receiver."""
+
+    def __init__(self, receiver_port):
+        self.receiver_port = receiver_port
+        self.taken = None
+        super().__init__(free_port())
+        self.address = f"tcp://127.0.0.1:{self.port}"
+
+    def listen(self):
+        self.socket = socket.create_server(("127.0.0.1", self.port))
+
+    def hang_up(self):
+        for sock in (self.socket, self.taken):
+            with contextlib.suppress(OSError, AttributeError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def hand_on(self):
+        with contextlib.suppress(OSError), self.socket:     # ended by hang_up()
+            while self.is_open.is_set():
+                self.taken, _ = self.socket.accept()
+                with self.taken, socket.create_connection(("127.0.0.1",
+                                                           self.receiver_port)) as out:
+                    while data := self.taken.recv(65536):
+                        out.sendall(data)

@@ -55,10 +55,11 @@ KINDS = {
 }
 
 
-def plan():
+def plan(n_requests, weights=None):
     """The requests, mixed the same way each time."""
-    names = list(itertools.chain.from_iterable([n] * k.weight for n, k in KINDS.items()))
-    mixed = [names[i % len(names)] for i in range(N_REQUESTS)]
+    weights = weights or {name: kind.weight for name, kind in KINDS.items()}
+    names = list(itertools.chain.from_iterable([name] * n for name, n in weights.items()))
+    mixed = [names[i % len(names)] for i in range(n_requests)]
     random.Random(1).shuffle(mixed)
     return [(number, name, MODELS[number % 2]) for number, name in enumerate(mixed)]
 
@@ -66,9 +67,9 @@ def plan():
 class Run:
     """Sends the plan over several clients and notes what each request came to."""
 
-    def __init__(self, daemon, fakes):
+    def __init__(self, daemon, fakes, requests):
         self.daemon, self.fakes = daemon, fakes
-        self.work = iter(plan())
+        self.work = iter(requests)
         self.lock = threading.Lock()
         self.surprises = []
         self.expected = collections.Counter()   # (model, backend, status) -> n
@@ -230,7 +231,7 @@ def test_a_thousand_mixed_requests():
         scraper = Scraper(daemon)
         scraper.start()
         n_probes = len(fakes[0].log("*"))
-        run = Run(daemon, fakes)
+        run = Run(daemon, fakes, plan(N_REQUESTS))
         threads = [threading.Thread(target=run.client) for _ in range(N_CLIENTS)]
         for thread in threads:
             thread.start()
