@@ -2,5 +2,6 @@
 # main.c is all that tests and fuzzers do not link.
 sbin_PROGRAMS += nexusd
 nexusd_SOURCES = src/main.c
+nexusd_CPPFLAGS = $(AM_CPPFLAGS) -DLOCALEDIR='"$(localedir)"'
 # Reads the tables for the generators in man and data.
 EXTRA_DIST += src/rows.awk

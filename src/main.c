@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/i18n.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
 
@@ -10,15 +11,15 @@
 #define EXIT_USAGE 2
 
 static const char usage[] =
-	"Usage: nexusd [-c FILE] [--check-config] [--log-level LEVEL] [--version]\n"
-	"\n"
-	"  -c, --config FILE      read FILE instead of /etc/nexusd/nexusd.conf\n"
-	"      --check-config     check the configuration and exit: 0 good, 1 bad\n"
-	"      --log-level LEVEL  error, warning, notice, info or debug\n"
-	"      --version          print the version and exit\n"
-	"      --help             print this and exit\n"
-	"\n"
-	"The manuals are nexusd(8) and nexusd.conf(5).\n";
+	N_("Usage: nexusd [-c FILE] [--check-config] [--log-level LEVEL] [--version]\n"
+	   "\n"
+	   "  -c, --config FILE      read FILE instead of /etc/nexusd/nexusd.conf\n"
+	   "      --check-config     check the configuration and exit: 0 good, 1 bad\n"
+	   "      --log-level LEVEL  error, warning, notice, info or debug\n"
+	   "      --version          print the version and exit\n"
+	   "      --help             print this and exit\n"
+	   "\n"
+	   "The manuals are nexusd(8) and nexusd.conf(5).\n");
 
 enum { OPTION_CHECK = 256, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
 
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
 	bool check = false;
 	int option;
 
+	i18n_init(LOCALEDIR);
 	while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
@@ -49,26 +51,28 @@ int main(int argc, char **argv)
 			options.has_log_level = true;
 			if (log_level_parse(optarg, &options.log_level) == 0)
 				break;
-			fprintf(stderr, "nexusd: no such log level: %s\n", optarg);
+			fprintf(stderr, _("nexusd: no such log level: %s\n"), optarg);
 			return EXIT_USAGE;
 		case OPTION_VERSION:
 			printf("nexusd %s\n", version_text);
 			return 0;
 		case OPTION_HELP:
-			fputs(usage, stdout);
+			fputs(_(usage), stdout);
 			return 0;
 		default:
-			fputs("Try nexusd --help.\n", stderr);
+			fputs(_("Try nexusd --help.\n"), stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "nexusd: unexpected argument: %s\nTry nexusd --help.\n",
-			argv[optind]);
+		fprintf(stderr, _("nexusd: unexpected argument: %s\n"), argv[optind]);
+		fputs(_("Try nexusd --help.\n"), stderr);
 		return EXIT_USAGE;
 	}
 	if (check)
 		return daemon_check_config(options.config_path);
+	/* The log is in English, whoever starts it. */
+	i18n_end();
 	log_init();
 	return daemon_run(&options);
 }

@@ -7,6 +7,8 @@ libnexusd_a_SOURCES += \
 	src/base/clock.h \
 	src/base/hash.c \
 	src/base/hash.h \
+	src/base/i18n.c \
+	src/base/i18n.h \
 	src/base/jsonnames.c \
 	src/base/jsonnames.h \
 	src/base/jsonscan.c \

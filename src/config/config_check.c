@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/i18n.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "config/config_error.h"
@@ -30,8 +31,8 @@ static int add_name(const struct names *names, const char *name, void *item)
 
 	if (first)
 		return config_error(names->error, *origin,
-				    "the %s \"%s\" exists already at %s; rename or remove one",
-				    names->what, name, config_place(*first, place));
+				    "%s \"%s\" exists already at %s; rename or remove one",
+				    _(names->what), name, config_place(*first, place));
 	if (map_set(names->map, str_of(name), item) < 0)
 		return config_error_memory(names->error);
 	return 0;
@@ -156,9 +157,12 @@ static int check_lists(struct config *config, struct buf *error)
 		const char *what;
 		int (*check)(struct config *config, const struct names *names);
 	} lists[] = {
-		{"listener", check_listener_names},    {"backend", check_backend_names},
-		{"model", check_model_names},          {"alias", check_aliases},
-		{"fallback of", check_fallback_names},
+		/* TRANSLATORS: for "%s \"%s\" exists already" */
+		{N_("the listener"), check_listener_names},
+		{N_("the backend"), check_backend_names},
+		{N_("the model"), check_model_names},
+		{N_("the alias"), check_aliases},
+		{N_("the fallback of"), check_fallback_names},
 	};
 	int r = 0;
 

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/i18n.h"
+
 enum { LINE_MAX_BYTES = CONFIG_PLACE_MAX + 1024 };
 
 const char *config_place(struct config_origin origin, char place[static CONFIG_PLACE_MAX])
 {
 	if (!origin.file)
-		snprintf(place, CONFIG_PLACE_MAX, "built in");
+		snprintf(place, CONFIG_PLACE_MAX, "%s", _("built in"));
 	else if (origin.line == 0)
 		snprintf(place, CONFIG_PLACE_MAX, "%s", origin.file);
 	else
@@ -51,15 +53,18 @@ int config_error(struct buf *error, struct config_origin origin, const char *for
 	config_place(origin, place);
 	n = (size_t)snprintf(text, sizeof(text), "%s: ", place);
 	va_start(ap, format);
-	vsnprintf(text + n, sizeof(text) - n, format, ap);
+	vsnprintf(text + n, sizeof(text) - n, _(format), ap);
 	va_end(ap);
 	return append_line(error, text) < 0 ? -ENOMEM : -EINVAL;
 }
 
 int config_error_memory(struct buf *error)
 {
-	char text[] = "out of memory";
-	int r = append_line(error, text);
+	char text[128];
+	int r;
+
+	snprintf(text, sizeof(text), "%s", _("out of memory"));
+	r = append_line(error, text);
 
 	(void)r; /* without memory for the text either, the errno says it */
 	return -ENOMEM;

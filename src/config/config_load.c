@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/i18n.h"
 #include "config/config_draft.h"
 #include "config/config_error.h"
 #include "config/config_text.h"
@@ -29,8 +30,10 @@ enum { FILES_MAX = 1000, VARIABLE_MAX = OPTION_NAME_MAX + 8 };
 static int refuse_file(const struct config_draft *draft, const char *name, int reason,
 		       const char *advice)
 {
-	return config_error(draft->error, (struct config_origin){name, 0}, "cannot be read: %s; %s",
-			    strerror(reason), advice);
+	const struct config_origin origin = {name, 0};
+
+	return config_error(draft->error, origin, "cannot be read: %s; %s", strerror(reason),
+			    _(advice));
 }
 
 /* One byte above the ceiling is read, too, so that config_text_read() sees it is too much. */
@@ -59,13 +62,13 @@ static int read_stream(const struct config_draft *draft, const char *name, int f
 /* A pipe would hang the start or, worse, a reload; /dev/null is a way to say "no file". */
 static int check_kind(const struct config_draft *draft, const char *name, int fd)
 {
+	const struct config_origin origin = {name, 0};
 	struct stat status;
 
 	if (fstat(fd, &status) < 0)
 		return refuse_file(draft, name, errno, "name a readable file");
 	if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
-		return config_error(draft->error, (struct config_origin){name, 0},
-				    "not a regular file; name one");
+		return config_error(draft->error, origin, "not a regular file; name one");
 	return 0;
 }
 
@@ -119,6 +122,7 @@ static int read_fragment(struct config_draft *draft, const char *directory, cons
 
 static int read_directory(struct config_draft *draft, const char *directory)
 {
+	const struct config_origin origin = {directory, 0};
 	struct dirent **entries;
 	int n = scandir(directory, &entries, is_fragment, compare_names), r = 0;
 
@@ -127,8 +131,8 @@ static int read_directory(struct config_draft *draft, const char *directory)
 			       ? 0
 			       : refuse_file(draft, directory, errno, "make it readable");
 	if (n > FILES_MAX)
-		r = config_error(draft->error, (struct config_origin){directory, 0},
-				 "holds more than %d files; join some", FILES_MAX);
+		r = config_error(draft->error, origin, "holds more than %d files; join some",
+				 FILES_MAX);
 	for (int i = 0; i < n; i++) {
 		if (r == 0)
 			r = read_fragment(draft, directory, entries[i]->d_name);
@@ -157,12 +161,12 @@ static int read_variable(struct config_draft *draft, const struct option *option
 			 const char *variable)
 {
 	struct config_value value = {.kind = VALUE_TEXT, .text = getenv(variable)};
-	char name[VARIABLE_MAX + sizeof("environment ")];
+	char name[VARIABLE_MAX + 32];
 
 	/* Empty is how a composed environment says "not set". */
 	if (!value.text || !*value.text)
 		return 0;
-	snprintf(name, sizeof(name), "environment %s", variable);
+	snprintf(name, sizeof(name), _("environment %s"), variable);
 	value.origin.file = name;
 	return schema_set(option, draft->config, &value, draft->error);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/i18n.h"
 #include "config/config_error.h"
 #include "config/config_value.h"
 #include "config/schema_object.h"
@@ -252,11 +253,11 @@ static int check_text(const struct config_draft *draft, const char *name, struct
 static int syntax_error(const struct config_draft *draft, const char *name, const config_t *parser)
 {
 	int line = config_error_line(parser);
+	const struct config_origin origin = {name, line > 0 ? (unsigned)line : 1};
 	const char *text = config_error_text(parser);
 
-	return config_error(
-		draft->error, (struct config_origin){name, line > 0 ? (unsigned)line : 1},
-		"%s; correct this line or the one before it", text ? text : "syntax error");
+	return config_error(draft->error, origin, "%s; correct this line or the one before it",
+			    text ? _(text) : _("syntax error"));
 }
 
 int config_text_read(struct config_draft *draft, const char *name, struct str text)

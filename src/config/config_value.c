@@ -4,18 +4,20 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/i18n.h"
 #include "base/str.h"
 
 const char *config_value_kind_name(enum value_kind kind)
 {
 	static const char *const names[] = {
-		[VALUE_TEXT] = "a text",        [VALUE_STRING] = "a string",
-		[VALUE_INTEGER] = "a number",   [VALUE_REAL] = "a number with decimals",
-		[VALUE_BOOL] = "true or false", [VALUE_LIST] = "a list",
-		[VALUE_GROUP] = "a group",
+		/* TRANSLATORS: what a value cannot be */
+		[VALUE_TEXT] = N_("a text"),        [VALUE_STRING] = N_("a string"),
+		[VALUE_INTEGER] = N_("a number"),   [VALUE_REAL] = N_("a number with decimals"),
+		[VALUE_BOOL] = N_("true or false"), [VALUE_LIST] = N_("a list"),
+		[VALUE_GROUP] = N_("a group"),
 	};
 
-	return names[kind];
+	return _(names[kind]);
 }
 
 const char *config_value_text(const struct config_value *value)

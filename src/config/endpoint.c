@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/un.h>
 
+#include "base/i18n.h"
+
 enum { HOST_MAX_BYTES = 253, PORT_MAX = 65535 };
 
 static bool is_digit(char c)
@@ -114,11 +116,11 @@ static const char *authority_check(struct str authority)
 	struct str host, port;
 
 	if (memchr(authority.p, '@', authority.n))
-		return "holds a user name or password; name a file with credential instead";
+		return N_("holds a user name or password; name a file with credential instead");
 	if (!split_authority(authority, &host, &port) || !is_host_or_v6(host))
-		return "has no valid host; write one such as http://gpu-1:8000";
+		return N_("has no valid host; write one such as http://gpu-1:8000");
 	if (port.p && !is_port(port, 1))
-		return "has no valid port; choose one from 1 to 65535";
+		return N_("has no valid port; choose one from 1 to 65535");
 	return NULL;
 }
 
@@ -129,9 +131,9 @@ static const char *path_check(struct str path)
 
 	for (size_t i = 0; i < path.n; i++) {
 		if (path.p[i] == '?' || path.p[i] == '#')
-			return "has a query or a fragment; remove it";
+			return N_("has a query or a fragment; remove it");
 		if (!is_alphanumeric(path.p[i]) && !memchr(marks, path.p[i], sizeof(marks) - 1))
-			return "has a character that no URL has; write it as %XX";
+			return N_("has a character that no URL has; write it as %XX");
 	}
 	return NULL;
 }
@@ -172,7 +174,7 @@ int endpoint_url_parse(struct str url, char **ret_url, const char **ret_wrong)
 	char *copy;
 
 	if (!scheme) {
-		*ret_wrong = "is no http or https URL; write one such as http://127.0.0.1:8000";
+		*ret_wrong = N_("is no http or https URL; write one such as http://127.0.0.1:8000");
 		return -EINVAL;
 	}
 	authority = (struct str){url.p, authority_length(url)};
@@ -200,9 +202,9 @@ static bool is_unix(struct str address)
 static const char *unix_check(const char *path)
 {
 	if (path[0] != '/')
-		return "has no absolute path; write one such as unix:/run/nexusd/api.sock";
+		return N_("has no absolute path; write one such as unix:/run/nexusd/api.sock");
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return "has a path that is too long; a unix socket's has at most 107 bytes";
+		return N_("has a path that is too long; a unix socket's has at most 107 bytes");
 	return NULL;
 }
 
@@ -213,11 +215,11 @@ const char *endpoint_address_check(const char *address)
 	if (is_unix(str_of(address)))
 		return unix_check(address + strlen("unix:"));
 	if (!split_authority(str_of(address), &host, &port) || !is_host_or_v6(host))
-		return "has no valid host; write 127.0.0.1:8000, [::1]:8000 or unix:/path";
+		return N_("has no valid host; write 127.0.0.1:8000, [::1]:8000 or unix:/path");
 	if (!port.p)
-		return "has no port; write 127.0.0.1:8000, [::1]:8000 or unix:/path";
+		return N_("has no port; write 127.0.0.1:8000, [::1]:8000 or unix:/path");
 	if (!is_port(port, 0))
-		return "has no valid port; choose one from 0 to 65535, and [ ] around IPv6";
+		return N_("has no valid port; choose one from 0 to 65535, and [ ] around IPv6");
 	return NULL;
 }
 
@@ -247,14 +249,13 @@ bool endpoint_address_is_ephemeral(const char *address)
 	       str_to_u64(port, &number) == 0 && number == 0;
 }
 
-#define RECEIVER_EXAMPLE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
-
 static const char *path_of_receiver(struct str path, struct endpoint_receiver *ret_receiver)
 {
 	if (path.n == 0 || path.p[0] != '/')
-		return "has no absolute path; " RECEIVER_EXAMPLE;
+		return N_("has no absolute path; write udp://127.0.0.1:8125, tcp://host:port or "
+			  "unixgram:///path");
 	if (path.n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return "has a path that is too long; a unix socket's has at most 107 bytes";
+		return N_("has a path that is too long; a unix socket's has at most 107 bytes");
 	ret_receiver->host = path;
 	ret_receiver->port = (struct str){NULL, 0};
 	return NULL;
@@ -265,9 +266,11 @@ static const char *host_of_receiver(struct str authority, struct endpoint_receiv
 	struct str host, port;
 
 	if (!split_authority(authority, &host, &port) || !is_host_or_v6(host))
-		return "has no valid host; " RECEIVER_EXAMPLE;
+		return N_("has no valid host; write udp://127.0.0.1:8125, tcp://host:port or "
+			  "unixgram:///path");
 	if (!is_port(port, 1))
-		return "has no valid port; " RECEIVER_EXAMPLE;
+		return N_("has no valid port; write udp://127.0.0.1:8125, tcp://host:port or "
+			  "unixgram:///path");
 	if (host.p[0] == '[')
 		host = (struct str){host.p + 1, host.n - 2};
 	ret_receiver->host = host;
@@ -294,5 +297,6 @@ const char *endpoint_receiver_parse(const char *address, struct endpoint_receive
 		return i == ENDPOINT_UNIXGRAM ? path_of_receiver(rest, ret_receiver)
 					      : host_of_receiver(rest, ret_receiver);
 	}
-	return "has no known transport; " RECEIVER_EXAMPLE;
+	return N_("has no known transport; write udp://127.0.0.1:8125, tcp://host:port or "
+		  "unixgram:///path");
 }

@@ -107,7 +107,7 @@ const char *schema_type_advice(enum option_type type)
 #undef X
 	};
 
-	return advice[type];
+	return _(advice[type]);
 }
 
 enum schema_scope schema_element_scope(const struct option *groups)

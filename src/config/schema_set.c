@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/i18n.h"
 #include "config/config_error.h"
 #include "config/endpoint.h"
 #include "config/schema_assignment.h"
@@ -25,7 +26,7 @@ int assignment_refuse(const struct assignment *a, const char *wrong)
 	char name[OPTION_NAME_MAX];
 
 	return config_error(a->error, a->value->origin, "%s %s; %s%s", schema_name(option, name),
-			    wrong, schema_type_advice(option->type),
+			    _(wrong), schema_type_advice(option->type),
 			    has_words(option->type) ? option->unit : "");
 }
 
@@ -34,7 +35,7 @@ int assignment_refuse_saying(const struct assignment *a, const char *wrong)
 	char name[OPTION_NAME_MAX];
 
 	return config_error(a->error, a->value->origin, "%s %s", schema_name(a->option, name),
-			    wrong);
+			    _(wrong));
 }
 
 /* Can a string be right for this type at all? */
@@ -50,7 +51,7 @@ int assignment_refuse_type(const struct assignment *a)
 
 	if (kind == VALUE_TEXT || (kind == VALUE_STRING && takes_string(a->option->type)))
 		return assignment_refuse(a, "has a value that is not understood");
-	snprintf(wrong, sizeof(wrong), "cannot be %s", config_value_kind_name(kind));
+	snprintf(wrong, sizeof(wrong), _("cannot be %s"), config_value_kind_name(kind));
 	return assignment_refuse(a, wrong);
 }
 
@@ -232,9 +233,9 @@ static const char *text_check(enum option_type type, const char *text)
 {
 	switch (type) {
 	case OPTION_NAME:
-		return is_name(text) ? NULL : "has a character that is not allowed in a name";
+		return is_name(text) ? NULL : N_("has a character that is not allowed in a name");
 	case OPTION_PATH:
-		return text[0] == '/' ? NULL : "does not begin with a slash";
+		return text[0] == '/' ? NULL : N_("does not begin with a slash");
 	default:
 		return NULL;
 	}

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/i18n.h"
 #include "base/str.h"
 #include "config/config_error.h"
 
@@ -83,9 +84,9 @@ static const char *file_check(int fd)
 	struct stat status;
 
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-		return "is not a regular file; replace it by one";
+		return N_("is not a regular file; replace it by one");
 	if (status.st_mode & S_IRWXO)
-		return "is open to others; chmod 0600 it";
+		return N_("is open to others; chmod 0600 it");
 	return NULL;
 }
 
@@ -95,10 +96,10 @@ static const char *text_check(const char *text, size_t *len)
 	while (*len && (text[*len - 1] == '\n' || text[*len - 1] == '\r'))
 		(*len)--;
 	if (*len == 0)
-		return "is empty; write the key into it";
+		return N_("is empty; write the key into it");
 	for (size_t i = 0; i < *len; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F)
-			return "has a control character in it; write one line with the key";
+			return N_("has a control character in it; write one line with the key");
 	return NULL;
 }
 
@@ -115,8 +116,9 @@ static int read_secret(int fd, char *bytes, char **ret_secret, const char **ret_
 	r = read_all(fd, bytes, SECRET_MAX_BYTES + 1, &len);
 	if (r < 0)
 		return r;
-	*ret_wrong = len > SECRET_MAX_BYTES ? "is larger than 64 KiB; write only the key into it"
-					    : text_check(bytes, &len);
+	*ret_wrong = len > SECRET_MAX_BYTES
+			     ? N_("is larger than 64 KiB; write only the key into it")
+			     : text_check(bytes, &len);
 	if (*ret_wrong)
 		return -EINVAL;
 	*ret_secret = malloc(scheme + len + 1);
@@ -145,13 +147,13 @@ static int load_one(const struct config *config, struct backend_config *backend,
 	if (wrong)
 		return config_error(error, backend->origin,
 				    "the credential of the backend \"%s\" %s", backend->name,
-				    wrong);
+				    _(wrong));
 	/* The service manager's copies are made at a start, from a place that only it can read. */
 	return config_error(error, backend->origin,
 			    "the credential of the backend \"%s\" cannot be read: %s; "
 			    "put its file into %s%s",
 			    backend->name, strerror(-r), config->credentials_directory,
-			    getenv("CREDENTIALS_DIRECTORY") ? " and restart the service" : "");
+			    getenv("CREDENTIALS_DIRECTORY") ? _(" and restart the service") : "");
 }
 
 int secrets_load(struct config *config, struct buf *error)

@@ -21,6 +21,7 @@ FENCES = {
     "libconfig.h": ("src/config/",),
     "json-c/": ("src/base/jsonx.c",),
     "json.h": ("src/base/jsonx.c",),
+    "libintl.h": ("src/base/i18n.h",),
     "zlib.h": ("src/export/gzip.c",),
     "systemd/": ("src/base/log.c", "src/daemon/service.c"),
 }

@@ -14,6 +14,8 @@ MAX_CONFIGURE_LINES = 250
 TAB = 8
 
 CODE = (".c", ".h", ".def", ".py", ".sh", ".js", ".mjs")
+# What autopoint copies, and what the Makefile of po makes.
+GETTEXT = re.compile(r"m4/(?!nexusd_)|po/(?!Makevars$|LINGUAS$|POTFILES\.in$|local\.mk$|[\w@]+\.po$)")
 # Put together here, so that this file does not contain them.
 WORDS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
 NO_LICENCE_LINE = (".md", ".json", ".xz", ".conf.example", "COPYING", "NEWS", "LINGUAS",
@@ -30,7 +32,8 @@ def sources():
     below = tap.files("src", "include", "tests", "scripts", "m4", "data", "man", "po", "debian",
                       "rpm", "docs")
     built = (".o", ".a", ".log", ".trs", ".dirstamp", ".Po", ".Tpo", ".service", "~")
-    return [p for p in top + below if not p.endswith(built) and is_text(p)]
+    return [p for p in top + below
+            if not p.endswith(built) and not GETTEXT.match(p) and is_text(p)]
 
 
 def is_text(path):

@@ -6,7 +6,11 @@ TESTS += $(system_tests)
 check_PROGRAMS += \
 	tests/system/gated_nexusd \
 	tests/system/openmetrics_judge \
-	tests/system/starved_nexusd
+	tests/system/starved_nexusd \
+	tests/system/translated_nexusd
+tests_system_translated_nexusd_SOURCES = src/main.c
+tests_system_translated_nexusd_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DLOCALEDIR='"$(abs_top_builddir)/tests/locale"'
 tests_system_openmetrics_judge_SOURCES = tests/system/openmetrics_judge.c $(exposition_judge)
 tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
@@ -34,6 +38,7 @@ EXTRA_DIST += \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \
 	tests/system/test_health.py \
+	tests/system/test_language.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_recording.py \

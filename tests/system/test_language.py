@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is said to a person is in that person's language; the log is in English."""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import tap
+from harness import Daemon, find_program
+from tap import Skip, eq, ok
+
+# C.UTF-8 is the one locale in UTF-8 that is everywhere; LANGUAGE chooses among its texts.
+GERMAN = {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
+BAD = "workers = 1;\nwrokers = 2;\n"
+
+
+def translated():
+    """nexusd with its translations in the build, not where they are to be installed."""
+    program = pathlib.Path(find_program()).parent / "tests/system/translated_nexusd"
+    if os.environ.get("NEXUSD_NLS") == "no":
+        raise Skip("built without translations")
+    return str(program)
+
+
+def run(*args, **environment):
+    return subprocess.run([translated(), *args], capture_output=True, text=True, timeout=20,
+                          env={"PATH": os.environ["PATH"], **environment}, check=False)
+
+
+def check(text, **environment):
+    """What --check-config says about a file with this text, the file's name left out."""
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        path = pathlib.Path(folder) / "nexusd.conf"
+        path.write_text(text)
+        done = run("-c", str(path), "--check-config", **environment)
+        return done.returncode, done.stderr.replace(str(path), "FILE")
+
+
+def test_configuration():
+    eq(check(BAD), (1, "FILE:2: unknown option wrokers; nexusd.conf(5) lists all of them\n"),
+       "English without a locale")
+    eq(check(BAD, LANGUAGE="de"), check(BAD), "LANGUAGE alone changes nothing")
+    eq(check(BAD, LANGUAGE="de", LC_ALL="C"), check(BAD), "nor does it in the locale C")
+    eq(check(BAD, **GERMAN), (1, "FILE:2: unbekannte Option wrokers; nexusd.conf(5) nennt alle\n"),
+       "German")
+    eq(check('timeouts: { head = "x"; };\n', **GERMAN),
+       (1, "FILE:1: timeouts.head kann keine Zeichenkette sein; Sekunden wie 30 oder 0.25 "
+           "angeben\n"), "sentences that are put together")
+    eq(check("backends = (\n { name = \"x\"; type = \"demo\"; },\n"
+             " { name = \"x\"; type = \"demo\"; } );\n", **GERMAN),
+       (1, "FILE:3: das Backend »x« gibt es bereits (FILE:2); umbenennen oder entfernen\n"),
+       "and with what they are about")
+
+
+def test_usage():
+    done = run("--help", **GERMAN)
+    ok(done.returncode == 0 and done.stdout.startswith("Aufruf: nexusd"), "--help", done.stdout)
+    done = run("--log-level", "laut", **GERMAN)
+    eq((done.returncode, done.stderr), (2, "nexusd: diese Protokollstufe gibt es nicht: laut\n"),
+       "a wrong argument")
+
+
+def test_numbers_keep_their_points():
+    status, said = check("timeouts: { head = 0.25; };\nhealth: { interval = 1.5; };\n",
+                         LANGUAGE="de", LC_ALL="de_DE.UTF-8", LC_NUMERIC="de_DE.UTF-8")
+    eq((status, said), (0, ""), "the file is read the same in each locale")
+
+
+def test_log():
+    with Daemon(backends=[{"name": "demo", "type": "demo"}], program=translated(),
+                env=GERMAN) as daemon:
+        ok(daemon.wait_stderr("Serving on"), "the log is in English", daemon.stderr)
+        eq(daemon.chat("demo").status, 200, "and so are answers")
+        error = daemon.chat("nothing").error()
+        ok("does not exist" in error["message"], "with their errors", error)
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        path = pathlib.Path(folder) / "nexusd.conf"
+        path.write_text(BAD)
+        done = run("-c", str(path), **GERMAN)
+        ok(done.returncode == 1 and "unknown option wrokers" in done.stderr,
+           "a start that fails says why in English: that is the log", done.stderr)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
