@@ -18,13 +18,6 @@ from statsd_receivers import MOVING, TAGS, Udp, expected, is_still
 N_REQUESTS = int(os.environ.get("NEXUSD_TEST_EQUALITY_REQUESTS", "10000"))
 N_SCRAPERS = 4
 N_REFUSALS = 3
-# Of a thousand: 200 are streamed, 50 aborted, 50 succeed after a failover.
-WEIGHTS = {
-    "plain": 660, "streamed": 160,
-    "failover": 30, "failover, streamed": 10, "failover by reset": 10,
-    "aborted while waiting": 25, "aborted in mid-stream": 25, "broken stream": 5,
-    "unknown model": 25, "bad JSON": 20, "upstream 404": 20, "all fail": 10,
-}
 PERCENTILES = (".p50", ".p95", ".p99")
 
 
@@ -47,7 +40,7 @@ def refuse_now_and_then(daemon, way):
 def send_requests(daemon, fakes, way):
     """The mix, scraped meanwhile, while the way to the receivers is closed at times."""
     scrapers = [test_exact.Scraper(daemon) for _ in range(N_SCRAPERS)]
-    run = test_exact.Run(daemon, fakes, test_exact.plan(N_REQUESTS, WEIGHTS))
+    run = test_exact.Run(daemon, fakes, test_exact.plan(N_REQUESTS, test_exact.USUAL))
     clients = [threading.Thread(target=run.client) for _ in range(test_exact.N_CLIENTS)]
     for thread in scrapers + clients:
         thread.start()

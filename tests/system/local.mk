@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/system/test_relay.py \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \
+	tests/system/test_soak.py \
 	tests/system/test_starved.py \
 	tests/system/test_stats.py \
 	tests/system/test_statsd.py \
