@@ -28,7 +28,7 @@ NEXUSD_CONF = """\
 listeners = ( {{ address = "127.0.0.1:{port}"; faces = [ "api", "metrics" ]; }} );
 workers = 1;
 backends = ( {{ name = "mock"; type = "generic"; url = "http://127.0.0.1:{backend}";
-                models = [ "{model}" ]; }} );
+                models = [ {models} ]; }} );
 health: {{ interval = 3600; }};
 """
 
@@ -191,9 +191,9 @@ class Proxy:
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def answers(self):
+    def answers(self, model=MODEL):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_TIMEOUT_S)
-        body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]})
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
         try:
             connection.request("POST", "/v1/chat/completions", body,
                                {"Content-Type": "application/json"})
@@ -209,6 +209,14 @@ class Proxy:
         wait_until(f"{self.name}'s backend", self.answers)
         self.load("-c", 8, "-d", 200)
         return self
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body.decode()
 
     def load(self, *arguments):
         return self.bench.load(self.port, self.name, *arguments)
@@ -228,11 +236,12 @@ class Proxy:
 
 class Nexusd(Proxy):
     name = "nexusd"
+    models = [MODEL]
 
     def command(self):
         conf = self.bench.directory / "nexusd.conf"
         conf.write_text(NEXUSD_CONF.format(port=self.port, backend=self.bench.backend_port,
-                                           model=MODEL))
+                                           models=", ".join(f'"{m}"' for m in self.models)))
         return [program("NEXUSD", "nexusd"), "-c", str(conf)]
 
 
