@@ -1,2 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += debian/changelog debian/control debian/copyright debian/rules debian/source/format
+EXTRA_DIST += \
+	debian/NEWS \
+	debian/changelog \
+	debian/control \
+	debian/copyright \
+	debian/nexusd.README.Debian \
+	debian/nexusd.docs \
+	debian/nexusd.install \
+	debian/nexusd.postinst \
+	debian/nexusd.postrm \
+	debian/rules \
+	debian/source/format \
+	debian/tests/control \
+	debian/upstream/metadata \
+	debian/watch

@@ -20,7 +20,7 @@ GETTEXT = re.compile(r"m4/(?!nexusd_)|po/(?!Makevars$|LINGUAS$|POTFILES\.in$|loc
 WORDS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
 NO_LICENCE_LINE = (".md", ".json", ".xz", ".conf.example", "COPYING", "NEWS", "LINGUAS",
                    "debian/changelog", "debian/control", "debian/copyright",
-                   "debian/source/format", "README")
+                   "debian/source/format", "README", "README.Debian")
 
 
 def sources():
