@@ -19,13 +19,14 @@ N_LOOPS = 50
 N_STREAMS = 50
 STREAM_SECONDS = float(os.environ.get("NEXUSD_TEST_STREAM_SECONDS", "6"))
 GAP_SECONDS = 0.5
+HIGHER = "+higher"
 
 
 def higher_version(folder):
-    """The installed package once more as its own successor; returns the file and the version."""
+    """The package as its own successor; returns the file and the version."""
     must("sh", "-c", f"cd {folder} && apt-get -q download nexusd && dpkg-deb -R nexusd_*.deb tree")
     control = pathlib.Path(folder) / "tree/DEBIAN/control"
-    version = re.search(r"(?m)^Version: (.*)$", control.read_text())[1] + "+upgrade"
+    version = re.search(r"(?m)^Version: (.*)$", control.read_text())[1] + HIGHER
     control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {version}", control.read_text()))
     must("dpkg-deb", "--root-owner-group", "-b", f"{folder}/tree", f"{folder}/new.deb")
     return f"{folder}/new.deb", version
@@ -72,10 +73,11 @@ def test_under_load():
     fake.stop()
 
 
-def test_without_load():
-    """The same files again, by apt: the service goes over, too, and back to what the source has."""
+def test_downgrade():
+    """Back to what was there before, by apt."""
     before = main_pid()
-    must("apt-get", "-q", "-y", "--allow-downgrades", "install", "nexusd")
+    version = must("dpkg-query", "-W", "-f", "${Version}", "nexusd").removesuffix(HIGHER)
+    must("apt-get", "-q", "-y", "--allow-downgrades", "install", f"nexusd={version}")
     ok(main_pid() not in (0, before) and service.ask().status == 200,
        "a downgrade is handed over, too")
 
