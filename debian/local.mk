@@ -7,10 +7,12 @@ EXTRA_DIST += \
 	debian/nexusd.README.Debian \
 	debian/nexusd.docs \
 	debian/nexusd.install \
+	debian/nexusd.lintian-overrides \
 	debian/nexusd.postinst \
 	debian/nexusd.postrm \
 	debian/rules \
 	debian/source/format \
+	debian/source/lintian-overrides \
 	debian/tests/control \
 	debian/upstream/metadata \
 	debian/watch

@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/packaging/boot \
 	tests/packaging/build \
 	tests/packaging/inside \
+	tests/packaging/lintian.suppressed \
 	tests/packaging/load.py \
 	tests/packaging/run \
 	tests/packaging/service.py \

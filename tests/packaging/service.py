@@ -6,6 +6,7 @@ They change the machine they run on; each leaves it as it was.
 import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import time
 
@@ -100,22 +101,20 @@ def journal_end():
     return json.loads(must("journalctl", "-q", "-n", "1", "-o", "json"))["__CURSOR"]
 
 
-def journal(since, *matches):
-    """The entries of the service since then, as dicts; matches are FIELD=VALUE."""
+def journal(since, **fields):
+    """The entries of the service since then that have these fields, as dicts."""
     must("journalctl", "--sync")
-    lines = must("journalctl", "-q", "-o", "json", "--after-cursor", since, f"_SYSTEMD_UNIT={UNIT}",
-                 *matches)
-    return [json.loads(line) for line in lines.splitlines()]
+    # Not journalctl's own matches: with a cursor, they lose the first entry.
+    lines = must("journalctl", "-q", "-o", "json", "--after-cursor", since).splitlines()
+    wanted = {"_SYSTEMD_UNIT": UNIT, **fields}
+    return [entry for entry in map(json.loads, lines)
+            if all(entry.get(name) == value for name, value in wanted.items())]
 
 
-def message_ids():
-    """The name and id of every event, as the package's header has them."""
-    ids = {}
-    for line in pathlib.Path("/usr/include/nexusd/messages.h").read_text().splitlines():
-        words = line.split()
-        if line.startswith("#define NEXUSD_MESSAGE_"):
-            ids[words[1].removeprefix("NEXUSD_MESSAGE_")] = words[2].strip('"')
-    return ids
+def message_id(event):
+    """The MESSAGE_ID of an event, as the package's header has it."""
+    header = pathlib.Path("/usr/include/nexusd/messages.h").read_text()
+    return re.search(rf'(?m)^#define NEXUSD_MESSAGE_{event}\s+"(\w+)"', header)[1]
 
 
 # --- requests ---

@@ -24,7 +24,7 @@ def test_good():
         ok(wait_until(lambda: reloads("success") == before + 1), "the reload is counted")
         eq(service.ask(model="another").status, 200, "an alias is there after a reload")
         eq(main_pid(), pid, "the process is the same")
-        entries = service.journal(cursor, f"MESSAGE_ID={service.message_ids()['RELOADED']}")
+        entries = service.journal(cursor, MESSAGE_ID=service.message_id("RELOADED"))
         eq(len(entries), 1, "the journal has the event")
     ok(wait_until(lambda: service.ask(model="another").status == 404), "a reload takes it back")
 
@@ -34,8 +34,7 @@ def test_bad():
     before = reloads("failure")
     with service.configured("wrokers = 2;\n", then=reload_service) as path:
         ok(wait_until(lambda: reloads("failure") == before + 1), "a refused reload is counted")
-        entries = service.journal(
-            cursor, f"MESSAGE_ID={service.message_ids()['RELOAD_FAILED']}")
+        entries = service.journal(cursor, MESSAGE_ID=service.message_id("RELOAD_FAILED"))
         ok(len(entries) == 1 and f"{path}:1" in entries[0]["MESSAGE"],
            "one entry of the journal says file and line", entries)
         eq(run("systemctl", "is-active", service.UNIT).stdout.strip(), "active", "it stays active")

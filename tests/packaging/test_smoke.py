@@ -68,7 +68,7 @@ def test_status_line():
 def test_journal():
     cursor = service.journal_end()
     service.restart()
-    entries = service.journal(cursor, f"MESSAGE_ID={service.message_ids()['STARTED']}")
+    entries = service.journal(cursor, MESSAGE_ID=service.message_id("STARTED"))
     eq(len(entries), 1, "a start is one event")
     wanted = {"SYSLOG_IDENTIFIER": "nexusd", "_PID": str(main_pid()), "_SYSTEMD_UNIT": UNIT}
     eq({name: entries[0].get(name) for name in wanted}, wanted, "with the fields of the journal")

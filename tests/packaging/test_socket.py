@@ -33,7 +33,7 @@ def test_first_client_starts_it():
         eq(prop("ActiveState"), "active", "by the service, which was started")
         systemctl("stop", UNIT)
         with Connection(service.ADDRESS) as waiting:
-            waiting.request("GET", "/readyz")
+            waiting.request("GET", "/livez")
             eq(waiting.read_response().status, 200, "a stop refuses nobody: the next start answers")
 
 
