@@ -18,6 +18,7 @@
 #include "upstream/client.h"
 
 struct api;
+struct control;
 struct history;
 struct request;
 struct statsd;
@@ -53,6 +54,7 @@ struct api_inputs {
 	struct statsd *statsd;
 	struct slab *slab;
 	const struct lifecycle *lifecycle;
+	struct control *control; /* for the admin face */
 	const struct step *steps; /* outlive the api */
 	size_t n_steps;
 };

@@ -42,7 +42,7 @@ static void write_backends(struct jsonw *w, const struct route_table *table)
 		jsonw_object(w, NULL);
 		jsonw_string(w, "name", str_of(config->name));
 		jsonw_string(w, "type", str_of(backend_type_name(config->type)));
-		jsonw_string(w, "status", str_of(backend_health_name(backend)));
+		jsonw_string(w, "status", str_of(backend_status_name(backend)));
 		jsonw_object_end(w);
 	}
 	jsonw_array_end(w);

@@ -84,15 +84,13 @@ void api_models_list(struct request *request)
 
 void api_models_one(struct request *request)
 {
-	size_t skip = strlen(request->route->path) - strlen("{id}");
-	struct str rest = {request->path.p + skip, request->path.n - skip};
 	const struct route_model *model = NULL;
 	char id[MODEL_NAME_MAX + 1];
 	struct buf body;
 	struct jsonw w;
 	size_t n;
 
-	if (str_percent_decode(rest, id, MODEL_NAME_MAX, &n) == 0) {
+	if (str_percent_decode(request->argument, id, MODEL_NAME_MAX, &n) == 0) {
 		id[n] = '\0'; /* the guard has refused %00 */
 		model = route_table_find(request->table, str_of(id));
 	}

@@ -3,12 +3,16 @@ libnexusd_a_SOURCES += \
 	src/api/answer.c \
 	src/api/api.c \
 	src/api/api.h \
+	src/api/api_admin.c \
+	src/api/api_admin_backends.c \
 	src/api/api_health.c \
 	src/api/api_metrics.c \
 	src/api/api_models.c \
 	src/api/api_state.h \
 	src/api/attempt.c \
 	src/api/chain.c \
+	src/api/control.c \
+	src/api/control.h \
 	src/api/pieces.c \
 	src/api/pieces.h \
 	src/api/forward.c \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/control.h"
 #include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"
@@ -89,6 +90,7 @@ void request_end(struct request *request, bool delivered)
 	record_end(request, delivered);
 	request->relay = relay_free(request->relay);
 	request->pieces = pieces_free(request->pieces);
+	request->call = control_call_unref(request->call);
 	request->api->n_renderings -= request->is_rendering;
 	api_table_drop(request->use);
 	free(request);
@@ -135,6 +137,14 @@ static void add_number_header(struct request *request, const char *name, uint64_
 	(void)!exchange_add_header(request->exchange, name, text);
 }
 
+static void add_allow_header(struct request *request)
+{
+	char allowed[ROUTER_ALLOWED_MAX];
+
+	router_allowed(request->route, allowed);
+	(void)!exchange_add_header(request->exchange, "Allow", allowed);
+}
+
 void request_problem(struct request *request, enum problem problem, const char *message,
 		     const char *param, const struct buf *context)
 {
@@ -155,8 +165,7 @@ void request_problem(struct request *request, enum problem problem, const char *
 	if (row->flags & PROBLEM_FLAG_CLOSE)
 		exchange_close_after(request->exchange);
 	if (problem == PROBLEM_METHOD_NOT_ALLOWED)
-		(void)!exchange_add_header(request->exchange, "Allow",
-					   router_allowed(request->route));
+		add_allow_header(request);
 	if (request->relay)
 		relay_describe(request->relay);
 	exchange_send(request->exchange);

@@ -13,11 +13,12 @@
 #include "loop/waiter.h"
 
 struct compressed;
+struct control_call;
 struct pieces_source;
 struct relay;
 struct request;
 
-enum route_flags { ROUTE_NONE = 0, ROUTE_MODEL = 1, ROUTE_REST = 2, ROUTE_SETTING = 4 };
+enum route_flags { ROUTE_NONE = 0, ROUTE_MODEL = 1, ROUTE_PATTERN = 2, ROUTE_SETTING = 4 };
 
 struct route {
 	const char *method, *path;
@@ -55,6 +56,7 @@ struct request {
 	const struct route *route; /* NULL when nothing matched */
 	struct str path;           /* of the target, without the query */
 	struct str query;
+	struct str argument; /* what {id} stands for in the path; of a route with ROUTE_PATTERN */
 	struct table_use *use;
 	const struct route_table *table; /* use->table */
 	char id[REQUEST_ID_MAX + 1];
@@ -71,6 +73,7 @@ struct request {
 	bool trace_is_read;
 	size_t next_step;
 	struct waiter *waiter;
+	struct control_call *call; /* that it waits for, or NULL */
 	struct relay *relay;
 	struct pieces *pieces; /* a document that is sent piece by piece; NULL */
 	bool is_rendering;     /* counted in api->n_renderings */
@@ -114,3 +117,11 @@ void api_stats(struct request *request);
 void api_health(struct request *request);
 void api_livez(struct request *request);
 void api_readyz(struct request *request);
+void api_admin_status(struct request *request);
+void api_admin_backends(struct request *request);
+void api_admin_drain(struct request *request);
+void api_admin_undrain(struct request *request);
+void api_admin_config(struct request *request);
+void api_admin_reload(struct request *request);
+void api_admin_log_level(struct request *request);
+void api_admin_set_log_level(struct request *request);

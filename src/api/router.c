@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/router.h"
 
+#include <stdio.h>
+
 #include "config/config.h"
 
 #define GET     "GET"
 #define POST    "POST"
+#define PUT     "PUT"
 #define ANY     0
+#define ADMIN   FACE_ADMIN
 #define API     FACE_API
 #define METRICS FACE_METRICS
 #define NONE    ROUTE_NONE
 #define MODEL   ROUTE_MODEL
-#define REST    ROUTE_REST
+#define PATTERN ROUTE_PATTERN
 #define SETTING ROUTE_SETTING
 static const struct route routes[] = {
 #define ROUTE(id, method, path, face, flags, handler, help) \
@@ -20,22 +24,35 @@ static const struct route routes[] = {
 };
 #undef GET
 #undef POST
+#undef PUT
 #undef ANY
+#undef ADMIN
 #undef API
 #undef METRICS
 #undef NONE
 #undef MODEL
-#undef REST
+#undef PATTERN
 #undef SETTING
-
-static const struct str rest_mark = STR_INIT("{id}");
 
 const struct route *router_route(enum route_id id)
 {
 	return &routes[id];
 }
 
-static bool path_matches(const struct route *route, const struct request *request)
+/* Begins and ends with what stands around the braces, and has something between. */
+static bool pattern_matches(struct str pattern, struct str path, struct str *ret_argument)
+{
+	struct str end = pattern, begin = str_split(&end, '{');
+
+	(void)str_split(&end, '}');
+	if (path.n <= begin.n + end.n || !str_has_prefix(path, begin) ||
+	    !str_eq((struct str){path.p + path.n - end.n, end.n}, end))
+		return false;
+	*ret_argument = (struct str){path.p + begin.n, path.n - begin.n - end.n};
+	return true;
+}
+
+static bool path_matches(const struct route *route, struct request *request)
 {
 	struct str pattern = str_of(route->path);
 
@@ -45,10 +62,9 @@ static bool path_matches(const struct route *route, const struct request *reques
 		return config->metrics.enabled &&
 		       str_eq(request->path, str_of(config->metrics.path));
 	}
-	if (!(route->flags & ROUTE_REST))
-		return str_eq(request->path, pattern);
-	pattern.n -= rest_mark.n;
-	return request->path.n > pattern.n && str_has_prefix(request->path, pattern);
+	if (route->flags & ROUTE_PATTERN)
+		return pattern_matches(pattern, request->path, &request->argument);
+	return str_eq(request->path, pattern);
 }
 
 static bool method_matches(const struct route *route, const char *method)
@@ -101,13 +117,27 @@ enum problem router_match(struct request *request)
 		if (route->face && !(route->face & exchange->faces))
 			return PROBLEM_NOT_FOUND;
 		request->route = route;
-		return method_matches(route, exchange->method) ? N_PROBLEMS
-							       : PROBLEM_METHOD_NOT_ALLOWED;
+		if (method_matches(route, exchange->method))
+			return N_PROBLEMS;
 	}
-	return PROBLEM_NOT_FOUND;
+	return request->route ? PROBLEM_METHOD_NOT_ALLOWED : PROBLEM_NOT_FOUND;
 }
 
-const char *router_allowed(const struct route *route)
+static bool has_same_path(const struct route *a, const struct route *b)
 {
-	return strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
+	return strcmp(a->path, b->path) == 0;
+}
+
+void router_allowed(const struct route *route, char allowed[static ROUTER_ALLOWED_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_ROUTES; i++) {
+		bool is_get = strcmp(routes[i].method, "GET") == 0;
+
+		if (has_same_path(&routes[i], route))
+			n += (size_t)snprintf(allowed + n, ROUTER_ALLOWED_MAX - n, "%s%s%s",
+					      n ? ", " : "", routes[i].method,
+					      is_get ? ", HEAD" : "");
+	}
 }

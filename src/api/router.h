@@ -5,11 +5,13 @@
 
 #include "api/request.h"
 
-/* Sets request->path, ->query and ->route. N_PROBLEMS, or what to refuse the request with: the
- * path is unknown, of a face this listener lacks (both 404) or has other methods (405, and
- * request->route then is the path's). */
+/* Sets request->path, ->query, ->route and ->argument. N_PROBLEMS, or what to refuse the request
+ * with: the path is unknown, of a face this listener lacks (both 404) or has other methods (405,
+ * and request->route then is the path's). */
 enum problem router_match(struct request *request);
 /* The row with this id. */
 const struct route *router_route(enum route_id id);
-/* For 405: "GET, HEAD". */
-const char *router_allowed(const struct route *route);
+
+#define ROUTER_ALLOWED_MAX 32
+/* For 405: "GET, HEAD", the methods of the route's path. */
+void router_allowed(const struct route *route, char allowed[static ROUTER_ALLOWED_MAX]);

@@ -79,7 +79,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 
 	if (tally->backend) {
 		type = str_of(backend_type_name(tally->config->type));
-		status = str_of(backend_health_name(tally->backend));
+		status = str_of(backend_status_name(tally->backend));
 	}
 	if (pending < 0)
 		pending = 0;

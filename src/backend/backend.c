@@ -126,8 +126,10 @@ bool backend_counts(const struct backend *backend, const struct backend_config *
 	       atomic_load_explicit(&backend->health, memory_order_relaxed) != BACKEND_UNKNOWN;
 }
 
-const char *backend_health_name(const struct backend *backend)
+const char *backend_status_name(const struct backend *backend)
 {
+	if (backend_is_draining(backend))
+		return "draining";
 	switch ((enum backend_health)atomic_load_explicit(&backend->health, memory_order_relaxed)) {
 	case BACKEND_HEALTHY:
 		return "healthy";

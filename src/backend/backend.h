@@ -35,6 +35,7 @@ struct backend {
 				      only while it stands still */
 	_Atomic bool rejects_usage_option; /* it refused stream_options once */
 	_Atomic bool suspect;              /* a request met a dead connection: probe early */
+	_Atomic bool draining;             /* the operator wants no new request there */
 
 	/* main thread only */
 	struct backend_model *models;
@@ -57,8 +58,12 @@ static inline bool backend_is_healthy(const struct backend *backend)
 /* An optional backend counts (in gauges, /health, /v1/stats) only once it has answered a probe:
  * until then its health is BACKEND_UNKNOWN. */
 bool backend_counts(const struct backend *backend, const struct backend_config *config);
-/* "healthy", "unhealthy", "unknown" */
-const char *backend_health_name(const struct backend *backend);
+static inline bool backend_is_draining(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->draining, memory_order_relaxed);
+}
+/* "draining", else "healthy", "unhealthy", "unknown" */
+const char *backend_status_name(const struct backend *backend);
 
 /* Main thread: takes the array over, sorts it by id and drops ids given twice; tells whether it
  * differs from the old one. */

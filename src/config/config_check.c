@@ -232,6 +232,14 @@ static int check_exposure(const struct config *config, struct buf *error)
 		const struct listener_config *listener = &config->listeners[i];
 
 		origin = listener->origin;
+		if (listener->faces & FACE_ADMIN &&
+		    !str_has_prefix(str_of(listener->address), STR_LITERAL("unix:")))
+			return config_error(
+				error, origin,
+				"the listener %s would let anybody reload and drain; give "
+				"the face admin to a unix socket, whose permissions "
+				"say who may",
+				listener->address);
 		if (!(listener->faces & FACE_API))
 			continue;
 		has_api = true;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libnexusd_a_SOURCES += \
+	src/config/admin_socket.c \
+	src/config/admin_socket.h \
 	src/config/config.c \
 	src/config/config.h \
 	src/config/config_check.c \
@@ -8,6 +10,8 @@ libnexusd_a_SOURCES += \
 	src/config/config_draft.h \
 	src/config/config_error.c \
 	src/config/config_error.h \
+	src/config/config_json.c \
+	src/config/config_json.h \
 	src/config/config_load.c \
 	src/config/config_text.c \
 	src/config/config_text.h \

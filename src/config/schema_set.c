@@ -207,7 +207,8 @@ static bool is_taken_route(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0)
 			return true;
-	return str_has_prefix(str_of(path), STR_LITERAL("/v1/models/"));
+	return str_has_prefix(str_of(path), STR_LITERAL("/v1/models/")) ||
+	       str_has_prefix(str_of(path), STR_LITERAL("/admin/"));
 }
 
 static int set_route(const struct assignment *a, void *field)

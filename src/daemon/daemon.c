@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/admin.h"
 #include "daemon/daemon_state.h"
 #include "daemon/process_metrics.h"
 #include "daemon/service.h"
@@ -85,7 +86,7 @@ static int metrics_up(struct daemon *daemon)
 	    !(daemon->fleet = fleet_new(daemon->registry, daemon->lifecycle.started_ns)) ||
 	    !(daemon->process_metrics = process_metrics_new(daemon->registry)))
 		return -ENOMEM;
-	reload_birth_series(daemon);
+	reload_init(daemon);
 	return 0;
 }
 
@@ -101,6 +102,7 @@ static int control_up(struct daemon *daemon)
 	daemon->loop = loop_new();
 	if (!daemon->loop || !(daemon->mailbox = mailbox_new(daemon->loop)))
 		return -ENOMEM;
+	daemon->control = (struct control){daemon->mailbox, admin_answer};
 	timer_init(&daemon->rebuild, reload_rebuild_due);
 	timer_init(&daemon->overdue, shutdown_overdue);
 	timer_init(&daemon->progress, shutdown_progress);
@@ -111,6 +113,7 @@ static void control_down(struct daemon *daemon)
 {
 	daemon->mailbox = mailbox_free(daemon->mailbox);
 	daemon->loop = loop_free(daemon->loop);
+	buf_done(&daemon->last_reload.error);
 }
 
 static int client_up(struct daemon *daemon)
@@ -212,6 +215,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 		.history = daemon->history,
 		.statsd = daemon->statsd,
 		.lifecycle = &daemon->lifecycle,
+		.control = &daemon->control,
 		.listeners = daemon->listeners,
 		.n_listeners = daemon->n_listeners,
 		.table = daemon->table,

@@ -5,6 +5,7 @@
 
 #include <sys/signalfd.h>
 
+#include "api/control.h"
 #include "backend/backends.h"
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
@@ -26,11 +27,17 @@ struct daemon {
 	struct {
 		const struct series *succeeded, *failed;
 	} reloads;
+	struct {
+		uint64_t msec; /* when, by the calendar; 0: there was none yet */
+		int result;    /* 0 or -errno */
+		struct buf error;
+	} last_reload;
 	struct process_metrics *process_metrics;
 	struct fleet *fleet;
 	struct history *history;
 	struct loop *loop;
 	struct mailbox *mailbox;
+	struct control control; /* for the workers' admin face */
 	struct client *client;
 	struct backends *backends;
 	struct prober *prober;
@@ -56,10 +63,11 @@ struct daemon {
 
 /* reload.c */
 /* The counters of reloads are there from the start: the first failure is a step from 0. */
-void reload_birth_series(struct daemon *daemon);
+void reload_init(struct daemon *daemon);
 /* Builds a table from daemon->config and puts it in force everywhere. -ENOMEM keeps the old one. */
 int reload_build_table(struct daemon *daemon) MUST_CHECK;
-/* Reads the configuration anew; on any error the old one stays in force. */
+/* Reads the configuration anew; on any error the old one stays in force. last_reload says how it
+ * went. */
 void reload_config(struct daemon *daemon);
 void reload_models_changed(void *daemon);
 void reload_rebuild_due(struct timer *timer);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libnexusd_a_SOURCES += \
+	src/daemon/admin.c \
+	src/daemon/admin.h \
 	src/daemon/daemon.c \
 	src/daemon/daemon.h \
 	src/daemon/daemon_state.h \

@@ -20,8 +20,9 @@ static const struct series *result_series(struct daemon *daemon, const char *res
 	return registry_series(daemon->registry, METRIC_CONFIG_RELOADS, &value);
 }
 
-void reload_birth_series(struct daemon *daemon)
+void reload_init(struct daemon *daemon)
 {
+	buf_init(&daemon->last_reload.error, 4096);
 	daemon->reloads.succeeded = result_series(daemon, "success");
 	daemon->reloads.failed = result_series(daemon, "failure");
 }
@@ -147,27 +148,28 @@ void reload_config(struct daemon *daemon)
 {
 	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOADED}};
 	struct config *config = NULL;
-	struct buf error;
+	struct buf *error = &daemon->last_reload.error;
 	char status[256];
 	int r;
 
 	service_reloading();
-	buf_init(&error, 4096);
-	r = config_load(daemon->options->config_path, &config, &error);
+	buf_clear(error);
+	r = config_load(daemon->options->config_path, &config, error);
 	if (r == 0) {
 		r = adopt(daemon, config);
 		if (r < 0) {
 			config_unref(config);
 			/* A failure to say so leaves the line empty, not unsaid. */
-			(void)!buf_printf(&error, "out of memory");
+			(void)!buf_printf(error, "out of memory");
 		}
 	}
+	daemon->last_reload.msec = clock_realtime_msec();
+	daemon->last_reload.result = r;
 	if (r < 0) {
-		report_failure(daemon, &error);
+		report_failure(daemon, error);
 	} else {
 		slab_add(daemon->slab, daemon->reloads.succeeded, 1);
 		log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields), "configuration reloaded");
 	}
-	buf_done(&error);
 	service_ready("%s", reload_status(daemon, status, sizeof(status)));
 }

@@ -2,16 +2,19 @@
 /* The listeners: those the service manager handed over, matched to the configuration by address or
  * by name, and the rest opened here. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/admin_socket.h"
 #include "daemon/daemon_state.h"
 #include "daemon/service.h"
 
 static const struct {
 	const char *name;
 	unsigned face;
-} named_faces[] = {{"api", FACE_API}, {"metrics", FACE_METRICS}};
+} named_faces[] = {{"api", FACE_API}, {"metrics", FACE_METRICS}, {"admin", FACE_ADMIN}};
 
 static unsigned faces_of_name(const char *name)
 {
@@ -39,8 +42,8 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 
 	if (!faces) {
 		log_error("inherited socket %d (%s) is no configured listener and its name is no "
-			  "face; set its address in listeners, or FileDescriptorName= to api or "
-			  "metrics",
+			  "face; set its address in listeners, or FileDescriptorName= to api, "
+			  "metrics or admin",
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
@@ -48,6 +51,12 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 	    !listener_is_local(socket->fd)) {
 		log_error("inherited socket %d (%s) takes anybody's requests; set "
 			  "allow_unauthenticated = true if that is meant",
+			  socket->fd, socket->name ? socket->name : "without a name");
+		return -EINVAL;
+	}
+	if ((faces & FACE_ADMIN) && !listener_is_unix(socket->fd)) {
+		log_error("inherited socket %d (%s) would let anybody reload and drain; the face "
+			  "admin takes a unix socket",
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
@@ -81,13 +90,54 @@ static int open_configured(struct daemon *daemon, const struct listener_config *
 	return r;
 }
 
+/* Makes the folder when that is ours to do. */
+static int open_admin_at(struct daemon *daemon, char *path, struct buf *error)
+{
+	char address[ADMIN_SOCKET_MAX + sizeof("unix:")];
+	char *slash = strrchr(path, '/');
+
+	snprintf(address, sizeof(address), "unix:%s", path);
+	if (slash) {
+		*slash = '\0';
+		(void)mkdir(path, 0700);
+		*slash = '/';
+	}
+	return listener_open(address, FACE_API | FACE_METRICS | FACE_ADMIN, 0660,
+			     &daemon->listeners[daemon->n_listeners], error);
+}
+
+/* Where nexusctl looks. All faces, so that one socket is enough for it. Without it nexusd serves
+ * as well, so that nothing here is an error. */
+static void open_admin(struct daemon *daemon)
+{
+	char path[ADMIN_SOCKET_MAX];
+	struct buf error;
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < daemon->n_listeners; i++)
+		if (daemon->listeners[i]->faces & FACE_ADMIN)
+			return;
+	buf_init(&error, 1024);
+	for (size_t i = 0; r < 0 && admin_socket_path(i, path); i++) {
+		buf_clear(&error);
+		if (*path)
+			r = open_admin_at(daemon, path, &error);
+	}
+	if (r == 0)
+		daemon->n_listeners++;
+	else
+		log_notice("no admin socket, nexusctl cannot ask this process: %.*s",
+			   (int)error.len, error.len ? error.data : "");
+	buf_done(&error);
+}
+
 static int open_all(struct daemon *daemon, const struct service_socket *sockets, size_t n_sockets)
 {
 	const struct config *config = daemon->config;
 	bool *taken = calloc(config->n_listeners + 1, sizeof(*taken));
 	int r = taken ? 0 : -ENOMEM;
 
-	daemon->listeners = calloc(config->n_listeners + n_sockets, sizeof(struct listener *));
+	daemon->listeners = calloc(config->n_listeners + n_sockets + 1, sizeof(struct listener *));
 	if (!daemon->listeners)
 		r = -ENOMEM;
 	for (size_t i = 0; i < n_sockets && r == 0; i++)
@@ -95,6 +145,8 @@ static int open_all(struct daemon *daemon, const struct service_socket *sockets,
 	for (size_t i = 0; i < config->n_listeners && r == 0; i++)
 		if (!taken[i])
 			r = open_configured(daemon, &config->listeners[i]);
+	if (r == 0)
+		open_admin(daemon);
 	free(taken);
 	return r;
 }

@@ -171,6 +171,7 @@ static int build_api(struct worker *worker)
 		.statsd = worker->in.statsd,
 		.slab = worker->slab,
 		.lifecycle = worker->in.lifecycle,
+		.control = worker->in.control,
 		.steps = worker->in.steps,
 		.n_steps = worker->in.n_steps,
 	};

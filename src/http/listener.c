@@ -261,6 +261,14 @@ bool listener_is_local(int fd)
 	return bound.ss_family == AF_UNIX;
 }
 
+bool listener_is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t bytes = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 && domain == AF_UNIX;
+}
+
 struct listener *listener_free(struct listener *listener)
 {
 	if (!listener)

@@ -29,5 +29,6 @@ int listener_adopt(int fd, unsigned faces, struct listener **ret_listener) MUST_
 bool listener_has_address(int fd, const char *address);
 /* Can only this machine reach it: loopback, or a unix socket? */
 bool listener_is_local(int fd);
+bool listener_is_unix(int fd);
 /* Closes it and removes the file of a unix socket. Accepts NULL, returns NULL. */
 struct listener *listener_free(struct listener *listener);

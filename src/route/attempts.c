@@ -89,6 +89,8 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 	/* What can never work comes before what may pass. */
 	if (!is_capable(a, candidate->model))
 		return EXCLUDED_CAPABILITY;
+	if (backend_is_draining(candidate->backend))
+		return EXCLUDED_DRAINING;
 	return is_up(candidate) ? N_EXCLUSIONS : EXCLUDED_UNHEALTHY;
 }
 

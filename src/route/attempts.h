@@ -16,8 +16,8 @@
 
 enum route_need { NEED_VISION = 1, NEED_TOOLS = 2, NEED_JSON_MODE = 4 };
 
-enum exclusion { EXCLUDED_UNHEALTHY, EXCLUDED_CAPABILITY, N_EXCLUSIONS };
-/* "unhealthy", "capability": the values of nexus_routing_exclusions_total{reason}. */
+enum exclusion { EXCLUDED_UNHEALTHY, EXCLUDED_DRAINING, EXCLUDED_CAPABILITY, N_EXCLUSIONS };
+/* "unhealthy", "draining", "capability": the values of nexus_routing_exclusions_total{reason}. */
 const char *exclusion_name(enum exclusion exclusion);
 
 enum attempts_verdict {

@@ -10,6 +10,7 @@ const char *exclusion_name(enum exclusion exclusion)
 {
 	static const char *const names[] = {
 		[EXCLUDED_UNHEALTHY] = "unhealthy",
+		[EXCLUDED_DRAINING] = "draining",
 		[EXCLUDED_CAPABILITY] = "capability",
 	};
 

@@ -123,6 +123,7 @@ class Daemon:
         self.config_path = self.path / "nexusd.conf"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.admin_address = f"unix:{self.path}/admin.sock"
         self.stderr_lines = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -147,7 +148,8 @@ class Daemon:
                 if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
         self.process = subprocess.Popen(  # ended by stop() or __exit__()
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env={**keep, **env}, pass_fds=pass_fds, cwd=self.path)
+            stderr=subprocess.PIPE, env={**keep, "RUNTIME_DIRECTORY": str(self.path), **env},
+            pass_fds=pass_fds, cwd=self.path)
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
 

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/system/stats_schema.py \
 	tests/system/statsd_receivers.py \
 	tests/system/tap.py \
+	tests/system/test_admin.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \
 	tests/system/test_drain.py \

@@ -77,7 +77,7 @@ static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
 }
 
 /* What ails a backend, or what a backend knows of a model: "a-" unhealthy, "a?" not yet checked,
- * "a!" has neither vision nor tools nor JSON mode. */
+ * "a~" draining, "a!" has neither vision nor tools nor JSON mode. */
 static void set_up(struct bed *bed, const char *states)
 {
 	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
@@ -90,6 +90,8 @@ static void set_up(struct bed *bed, const char *states)
 			fleet_set_health(&bed->fleet, name, BACKEND_UNHEALTHY);
 		if (states[1] == '?')
 			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
+		if (states[1] == '~')
+			atomic_store(&backend->draining, true);
 		for (size_t i = 0; states[1] == '!' && i < backend->n_models; i++) {
 			backend->models[i].vision = TRISTATE_NO;
 			backend->models[i].context_length = 100;
@@ -116,6 +118,8 @@ static const struct {
 	{"the only backend again", "", "lone", 2, 0, ATTEMPTS_EXHAUSTED, "lone/a ~lone/a ~lone/a"},
 	{"never again without retries", "", "lone", 0, 0, ATTEMPTS_EXHAUSTED, "lone/a"},
 	{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
+	{"draining backends are left out", "a~ d~", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
+	{"nothing is left to a drained model", "a~", "lone", 1, 0, ATTEMPTS_NO_HEALTHY, ""},
 	{"what was not checked yet is tried", "a- b? c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
 	 "m/b f/d g/d"},
 	{"all unhealthy", "a- b- c- d-", "m", 2, 0, ATTEMPTS_NO_HEALTHY, ""},
@@ -405,7 +409,8 @@ static void test_many(void)
 static void test_names(void)
 {
 	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
-	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the second reason");
+	is_text(exclusion_name(EXCLUDED_DRAINING), "draining", "the second reason");
+	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the third reason");
 }
 
 int main(void)

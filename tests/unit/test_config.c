@@ -47,7 +47,8 @@ static void test_defaults(void)
 
 static const char full[] =
 	"listeners = ( { address = \"[::1]:0\"; faces = [ \"api\" ]; },\n"
-	"  { address = \"unix:/run/x.sock\"; faces = ( \"metrics\" ); mode = \"0600\"; } );\n"
+	"  { address = \"unix:/run/x.sock\"; faces = ( \"metrics\", \"admin\" ); mode = \"0600\"; "
+	"} );\n"
 	"workers = 0x4;\n"
 	"limits: { max_body = 1048576; max_header = \"16k\"; };\n"
 	"timeouts: { head = 0.25; body = 3; idle = 4; connect = 5; first_byte = 6;\n"
@@ -78,7 +79,7 @@ static void check_full_numbers(const struct config *config)
 {
 	is_u64(config->n_listeners, 2, "two listeners instead of the built-in one");
 	is_u64(config->listeners[0].faces, FACE_API, "faces from an array");
-	is_u64(config->listeners[1].faces, FACE_METRICS, "faces from a list");
+	is_u64(config->listeners[1].faces, FACE_METRICS | FACE_ADMIN, "faces from a list");
 	is_u64(config->listeners[1].mode, 0600, "mode");
 	is_u64(config->listeners[1].origin.line, 2, "where it stands");
 	is_text(config->listeners[1].origin.file, "t.conf", "in which file");

@@ -179,13 +179,19 @@ static const struct {
 	 "t.conf:1: listeners.address has no port; "
 	 "write 127.0.0.1:8000, [::1]:8000 or unix:/path"},
 	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ ]; } );",
-	 "t.conf:1: listeners.faces is empty; write a list of some of: api metrics"},
-	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ \"api\", \"admin\" ]; } );",
+	 "t.conf:1: listeners.faces is empty; write a list of some of: api metrics admin"},
+	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ \"api\", \"root\" ]; } );",
 	 "t.conf:1: listeners.faces has a value that is not understood; "
-	 "write a list of some of: api metrics"},
+	 "write a list of some of: api metrics admin"},
 	{"listeners = ( { address = \"127.0.0.1:0\"; faces = \"api\"; } );",
 	 "t.conf:1: listeners.faces has a value that is not understood; "
-	 "write a list of some of: api metrics"},
+	 "write a list of some of: api metrics admin"},
+	{"listeners = ( { address = \"127.0.0.1:1\"; faces = [ \"api\", \"admin\" ]; } );",
+	 "t.conf:1: the listener 127.0.0.1:1 would let anybody reload and drain; give the face "
+	 "admin "
+	 "to a unix socket, whose permissions say who may"},
+	{"metrics: { path = \"/admin/status\"; };",
+	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
 	{"metrics: { path = \"/v1/models/x\"; };",
 	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
 	{"metrics: { path = \"health\"; };",

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the admin face tells of the route table in force and changes in its backends. */
+#include "api/api_state.h"
+#include "base/clock.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "config/config_json.h"
+
+#define DOCUMENT_MAX_BYTES (64u << 20)
+
+static size_t count_models(const struct route_table *table, const struct backend *backend)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n_models; i++)
+		for (size_t k = 0; k < table->models[i].n_candidates; k++)
+			n += table->models[i].candidates[k].backend == backend;
+	return n;
+}
+
+static void write_backend(struct jsonw *w, const struct route_table *table, size_t index)
+{
+	const struct backend_config *config = &table->config->backends[index];
+	const struct backend *backend = table->backends[index];
+	uint64_t usec = atomic_load_explicit(&backend->ema_usec, memory_order_relaxed);
+	int64_t pending = atomic_load_explicit(&backend->pending, memory_order_relaxed);
+
+	jsonw_object(w, NULL);
+	jsonw_string(w, "name", str_of(config->name));
+	jsonw_string(w, "type", str_of(backend_type_name(config->type)));
+	jsonw_string(w, "url", str_of(config->url));
+	jsonw_u64(w, "priority", config->priority);
+	jsonw_bool(w, "optional", config->optional);
+	jsonw_string(w, "status", str_of(backend_status_name(backend)));
+	jsonw_bool(w, "healthy", backend_is_healthy(backend));
+	jsonw_bool(w, "draining", backend_is_draining(backend));
+	jsonw_u64(w, "in_flight", pending > 0 ? (uint64_t)pending : 0);
+	jsonw_tenths(w, "average_latency_ms", usec / 100);
+	jsonw_u64(w, "models", count_models(table, backend));
+	jsonw_object_end(w);
+}
+
+void api_admin_backends(struct request *request)
+{
+	const struct route_table *table = request->table;
+	struct buf body;
+	struct jsonw w;
+
+	buf_init(&body, DOCUMENT_MAX_BYTES);
+	jsonw_begin(&w, &body);
+	jsonw_object(&w, NULL);
+	jsonw_array(&w, "backends");
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		write_backend(&w, table, i);
+	jsonw_array_end(&w);
+	jsonw_object_end(&w);
+	request_document(request, 200, "application/json", &body, w.error);
+}
+
+/* The index of the backend that the path names; n_backends for none. Names need no decoding. */
+static size_t find_backend(const struct request *request)
+{
+	const struct config *config = request->table->config;
+	size_t i = 0;
+
+	while (i < config->n_backends &&
+	       !str_eq(str_of(config->backends[i].name), request->argument))
+		i++;
+	return i;
+}
+
+static void set_draining(struct request *request, bool draining)
+{
+	const struct route_table *table = request->table;
+	size_t index = find_backend(request);
+	struct backend *backend;
+	struct buf body;
+	struct jsonw w;
+
+	if (index == table->config->n_backends) {
+		request_problem(request, PROBLEM_BACKEND_NOT_FOUND, NULL, NULL, NULL);
+		return;
+	}
+	backend = table->backends[index];
+	if (atomic_exchange_explicit(&backend->draining, draining, memory_order_relaxed) !=
+	    draining)
+		log_notice(draining ? "backend %s: draining, no new request goes there"
+				    : "backend %s: takes requests again",
+			   backend->name);
+	buf_init(&body, 4096);
+	jsonw_begin(&w, &body);
+	write_backend(&w, table, index);
+	request_document(request, 200, "application/json", &body, w.error);
+}
+
+void api_admin_drain(struct request *request)
+{
+	set_draining(request, true);
+}
+
+void api_admin_undrain(struct request *request)
+{
+	set_draining(request, false);
+}
+
+void api_admin_config(struct request *request)
+{
+	struct buf body;
+	int r;
+
+	buf_init(&body, DOCUMENT_MAX_BYTES);
+	r = config_json_write(request->table->config, &body);
+	request_document(request, 200, "application/json", &body, r);
+}
