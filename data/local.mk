@@ -24,6 +24,26 @@ nodist_systemdsystemunit_DATA = data/nexusd.service
 dist_systemdsystemunit_DATA = data/nexusd.socket
 endif
 
+# Completions of nexusctl, by its table.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+nodist_bashcompletion_DATA = data/completions/nexusctl
+nodist_zshcompletion_DATA = data/completions/_nexusctl
+EXTRA_DIST += data/completion.awk data/completions/nexusctl.bash.in data/completions/_nexusctl.in
+CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
+completion_sources = data/completion.awk src/rows.awk src/ctl/commands.def src/config/schema.def \
+	src/metrics/catalog.def
+completion_write = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && $(AWK) -v source='$(srcdir)' \
+	-f '$(srcdir)/src/rows.awk' -f '$(srcdir)/data/completion.awk'
+
+data/completions/nexusctl: data/completions/nexusctl.bash.in $(completion_sources)
+	$(completion_write) -v shell=bash '$(srcdir)/data/completions/nexusctl.bash.in' >$@.tmp && \
+		mv $@.tmp $@
+
+data/completions/_nexusctl: data/completions/_nexusctl.in $(completion_sources)
+	$(completion_write) -v shell=zsh '$(srcdir)/data/completions/_nexusctl.in' >$@.tmp && \
+		mv $@.tmp $@
+
 # Prometheus and Grafana: written from the catalogue of metrics, so that no name is written twice.
 prometheusdir = $(pkgdatadir)/prometheus
 grafanadir = $(pkgdatadir)/grafana

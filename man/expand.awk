@@ -62,12 +62,6 @@ function route() {
 }
 
 BEGIN {
-	group["LISTENER"] = "listeners."
-	group["BACKEND"] = "backends."
-	group["MODEL"] = "backends.models."
-	group["ALIAS"] = "routing.aliases."
-	group["FALLBACK"] = "routing.fallbacks."
-	group["PRICE"] = "prices."
 	# what stands behind the equals sign; unlisted types are texts
 	kind["GROUPS"] = "groups"
 	kind["STRINGS"] = "texts"
@@ -89,7 +83,7 @@ BEGIN {
 # scope path type field default min max unit reload help
 function option(    type, words) {
 	type = row[3] in kind ? kind[row[3]] : "text"
-	printf ".It Ic %s%s No = Ar %s\n%s", group[row[1]], row[2], type, prose(row[10])
+	printf ".It Ic %s No = Ar %s\n%s", option_name(row[1], row[2]), type, prose(row[10])
 	words = row[8]
 	gsub(/ /, ", ", words)
 	if (type == "word")
@@ -112,6 +106,23 @@ function restart() {
 		restarts = restarts (restarts ? " ,\n.Ic " : ".Ic ") row[2]
 }
 
+# words arguments: what is in brackets may be left out
+function command(    argument) {
+	argument = row[3]
+	printf ".It Cm %s", row[2]
+	if (argument ~ /^\[/)
+		printf " Op"
+	if (argument != "")
+		printf " Ar %s", tolower(argument ~ /\.\.\./ ? substr(argument, 2, index(argument, ".") - 2) " ..." : kind_of(argument))
+	printf "\n%s", prose(row[6])
+	if (row[4] == "ADMIN")
+		print "Needs the admin socket."
+}
+
+function flag() {
+	printf ".It Fl -%s%s\n%s", row[2], (row[3] == "" ? "" : " Ar " tolower(row[3])), prose(row[4])
+}
+
 function expand(table, macro) {
 	while (next_row(source "/src/" table, macro)) {
 		if (only_restart)
@@ -122,6 +133,10 @@ function expand(table, macro) {
 			option()
 		else if (macro == "ROUTE")
 			route()
+		else if (macro == "COMMAND")
+			command()
+		else if (macro == "FLAG")
+			flag()
 		else
 			problem()
 	}
@@ -138,6 +153,8 @@ $0 == "@RESTART@" {
 	next
 }
 $0 == "@ROUTES@" { expand("api/routes.def", "ROUTE"); next }
+$0 == "@COMMANDS@" { expand("ctl/commands.def", "COMMAND"); next }
+$0 == "@FLAGS@" { expand("ctl/commands.def", "FLAG"); next }
 $0 == "@PROBLEMS@" { expand("base/problem.def", "PROBLEM"); next }
 {
 	gsub(/@VERSION@/, version)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# main.c is all that tests and fuzzers do not link.
+# main.c and nexusctl.c are all that tests and fuzzers do not link.
 sbin_PROGRAMS += nexusd
 nexusd_SOURCES = src/main.c
 nexusd_CPPFLAGS = $(AM_CPPFLAGS) -DLOCALEDIR='"$(localedir)"'
+bin_PROGRAMS += nexusctl
+nexusctl_SOURCES = src/nexusctl.c
+nexusctl_CPPFLAGS = $(AM_CPPFLAGS) -DLOCALEDIR='"$(localedir)"'
 # Reads the tables for the generators in man and data.
 EXTRA_DIST += src/rows.awk

@@ -21,6 +21,8 @@ function split_row(text,    i, c, depth, quoted, field, n) {
 				field = field c
 		} else if (!quoted && !depth && (c == "," || c == ")")) {
 			gsub(/^ +| +$/, "", field)
+			if (field ~ /^N_\("/) # a text that is translated
+				field = substr(field, 5, length(field) - 6)
 			row[++n] = field
 			field = ""
 			if (c == ")")
@@ -51,6 +53,23 @@ function next_row(file, macros,    line, status) {
 		fail("no rows " macros " in " file)
 	close(file)
 	return 0
+}
+
+# The name from the top of an option of this scope.
+function option_name(scope, path,    list) {
+	list["LISTENER"] = "listeners."
+	list["BACKEND"] = "backends."
+	list["MODEL"] = "backends.models."
+	list["ALIAS"] = "routing.aliases."
+	list["FALLBACK"] = "routing.fallbacks."
+	list["PRICE"] = "prices."
+	return list[scope] path
+}
+
+# The kind of an argument of a command: X of "[X...]".
+function kind_of(argument) {
+	gsub(/[^A-Z]/, "", argument)
+	return argument
 }
 
 # The words of LABELS("a", "b"), with blanks between; "" of NO_LABELS.

@@ -62,6 +62,40 @@ struct str jsonx_string(struct json_object *value)
 			    (size_t)json_object_get_string_len(value)};
 }
 
+enum jsonx_kind jsonx_kind(struct json_object *value)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_null:
+		break;
+	case json_type_boolean:
+		return JSONX_BOOL;
+	case json_type_double:
+	case json_type_int:
+		return JSONX_NUMBER;
+	case json_type_string:
+		return JSONX_STRING;
+	case json_type_array:
+		return JSONX_ARRAY;
+	case json_type_object:
+		return JSONX_OBJECT;
+	}
+	return JSONX_NULL;
+}
+
+double jsonx_number(struct json_object *value)
+{
+	return jsonx_kind(value) == JSONX_NUMBER ? json_object_get_double(value) : 0;
+}
+
+const char *jsonx_text(struct json_object *value, bool is_pretty)
+{
+	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	if (is_pretty)
+		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
+	return json_object_to_json_string_ext(value, flags);
+}
+
 int jsonx_u64(struct json_object *value, uint64_t *ret_value)
 {
 	uint64_t number;

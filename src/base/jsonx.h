@@ -27,6 +27,20 @@ size_t jsonx_length(struct json_object *array);
 struct json_object *jsonx_at(struct json_object *array, size_t index);
 /* Borrowed text of a string value, {NULL, 0} when it is none. */
 struct str jsonx_string(struct json_object *value);
+enum jsonx_kind {
+	JSONX_NULL, /* also what is absent */
+	JSONX_BOOL,
+	JSONX_NUMBER,
+	JSONX_STRING,
+	JSONX_ARRAY,
+	JSONX_OBJECT
+};
+enum jsonx_kind jsonx_kind(struct json_object *value);
+/* 0 unless it is a number. */
+double jsonx_number(struct json_object *value);
+/* Its JSON text, numbers as they were written; it lives until the next call or the value's end.
+ * NULL for no memory. */
+const char *jsonx_text(struct json_object *value, bool is_pretty);
 /* -EINVAL unless it is an integer >= 0. */
 int jsonx_u64(struct json_object *value, uint64_t *ret_value) MUST_CHECK;
 bool jsonx_is_true(struct json_object *value);

@@ -16,6 +16,7 @@ tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
+	tests/system/ctl_run.py \
 	tests/system/exposition_judge.py \
 	tests/system/fake_answers.py \
 	tests/system/fake_backend.py \
@@ -43,6 +44,8 @@ EXTRA_DIST += \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_recording.py \
+	tests/system/test_nexusctl.py \
+	tests/system/test_nexusctl_tty.py \
 	tests/system/test_relay.py \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexusctl backends, drain, undrain, models, stats. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/i18n.h"
+#include "ctl/document.h"
+#include "ctl/gateway.h"
+#include "ctl/stats_view.h"
+
+#define OUT_MAX_BYTES  (64u << 20)
+#define PATH_MAX_BYTES 1024
+
+static const struct column backend_columns[] = {
+	{N_("BACKEND"), false}, {N_("TYPE"), false},   {N_("STATUS"), false},
+	{N_("PRIORITY"), true}, {N_("RUNNING"), true}, {N_("LATENCY"), true},
+	{N_("MODELS"), true},   {N_("URL"), false},
+};
+
+static const struct column model_columns[] = {
+	{N_("MODEL"), false},    {N_("CONTEXT"), true},   {N_("CAPABILITIES"), false},
+	{N_("ALIAS OF"), false}, {N_("BACKENDS"), false},
+};
+
+static void fill_backends(struct table *table, struct json_object *rows)
+{
+	for (size_t i = 0; i < jsonx_length(rows); i++) {
+		struct json_object *row = jsonx_at(rows, i);
+
+		document_cell_text(table, row, "name");
+		document_cell_text(table, row, "type");
+		document_cell_status(table, row, "status");
+		document_cell_u64(table, row, "priority");
+		document_cell_u64(table, row, "in_flight");
+		document_cell_msec(table, row, "average_latency_ms");
+		document_cell_u64(table, row, "models");
+		document_cell_text(table, row, "url");
+	}
+}
+
+static void fill_models(struct table *table, struct json_object *rows)
+{
+	for (size_t i = 0; i < jsonx_length(rows); i++) {
+		struct json_object *row = jsonx_at(rows, i);
+
+		document_cell_text(table, row, "id");
+		document_cell_u64(table, row, "context_length");
+		document_cell_list(table, jsonx_get(row, "capabilities"));
+		document_cell_text(table, row, "alias_of");
+		document_cell_list(table, jsonx_get(row, "backends"));
+	}
+}
+
+/* One table of one list of a document. */
+struct listing_view {
+	const char *path, *list;
+	const struct column *columns;
+	size_t n_columns;
+	void (*fill)(struct table *table, struct json_object *rows);
+};
+
+static int print_list(const struct ctl *ctl, const struct listing_view *view)
+{
+	struct json_object *document;
+	struct table table;
+	struct buf out;
+	int r = gateway_fetch(ctl, "GET", view->path, NULL, &document);
+
+	if (r != CTL_OK)
+		return r;
+	if (ctl->json) {
+		r = document_print(document);
+	} else {
+		buf_init(&out, OUT_MAX_BYTES);
+		table_init(&table, view->columns, view->n_columns);
+		view->fill(&table, jsonx_get(document, view->list));
+		r = ctl_print(&out, table_write(&table, &ctl->screen, SIZE_MAX, &out));
+		table_done(&table);
+	}
+	jsonx_free(document);
+	return r;
+}
+
+int command_backends(struct ctl *ctl)
+{
+	static const struct listing_view view = {
+		"/admin/backends",           "backends",    backend_columns,
+		ARRAY_SIZE(backend_columns), fill_backends,
+	};
+
+	return print_list(ctl, &view);
+}
+
+int command_models(struct ctl *ctl)
+{
+	static const struct listing_view view = {
+		"/v1/models", "data", model_columns, ARRAY_SIZE(model_columns), fill_models,
+	};
+
+	return print_list(ctl, &view);
+}
+
+/* A name that could leave the path is none: the configuration would not take it. */
+static bool is_name(const char *text)
+{
+	return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					   "0123456789._-")];
+}
+
+static int steer(const struct ctl *ctl, bool drain)
+{
+	const char *name = ctl->arguments[0];
+	struct json_object *document;
+	char path[PATH_MAX_BYTES];
+	struct buf out;
+	unsigned long long n;
+	int r;
+
+	if (!is_name(name) || strlen(name) > PATH_MAX_BYTES / 2)
+		return ctl_fail(CTL_FAILED, _("no backend is called %s"), name);
+	snprintf(path, sizeof(path), "/admin/backends/%s/%s", name, drain ? "drain" : "undrain");
+	r = gateway_fetch(ctl, "POST", path, NULL, &document);
+	if (r != CTL_OK)
+		return r;
+	n = document_u64(document, "in_flight");
+	buf_init(&out, OUT_MAX_BYTES);
+	if (ctl->json)
+		r = document_print(document);
+	else
+		r = ctl_print(
+			&out,
+			buf_printf(&out,
+				   drain ? _("%s drains; requests that still run there: %llu\n")
+					 : _("%s takes requests again; running there: %llu\n"),
+				   name, n));
+	jsonx_free(document);
+	return r;
+}
+
+int command_drain(struct ctl *ctl)
+{
+	return steer(ctl, true);
+}
+
+int command_undrain(struct ctl *ctl)
+{
+	return steer(ctl, false);
+}
+
+static int write_totals(struct json_object *document, struct buf *out)
+{
+	return buf_printf(out,
+			  _("%llu requests, %llu of them failed, %.1f requests/s, %.1f tokens/s\n"),
+			  (unsigned long long)document_u64(document, "requests.total"),
+			  (unsigned long long)document_u64(document, "requests.errors"),
+			  document_number(document, "rates.requests_per_second"),
+			  document_number(document, "rates.tokens_per_second"));
+}
+
+static int write_stats(const struct ctl *ctl, struct json_object *document, struct buf *out)
+{
+	static void (*const tables[])(const struct stats_view *view, struct table *table) = {
+		stats_view_backends, stats_view_models};
+	const struct stats_view view = {.now = document};
+	int r = write_totals(document, out);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++) {
+		struct table table;
+
+		tables[i](&view, &table);
+		r = buf_append(out, "\n", 1);
+		if (r == 0)
+			r = table_write(&table, &ctl->screen, SIZE_MAX, out);
+		table_done(&table);
+	}
+	return r;
+}
+
+int command_stats(struct ctl *ctl)
+{
+	struct json_object *document;
+	struct buf out;
+	int r = gateway_fetch(ctl, "GET", "/v1/stats", NULL, &document);
+
+	if (r != CTL_OK)
+		return r;
+	buf_init(&out, OUT_MAX_BYTES);
+	if (ctl->json)
+		r = document_print(document);
+	else
+		r = ctl_print(&out, write_stats(ctl, document, &out));
+	jsonx_free(document);
+	return r;
+}
