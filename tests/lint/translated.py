@@ -11,7 +11,9 @@ import tap
 
 FUNCTIONS = ("_", "N_", "_n", "config_error", "refuse_file", "assignment_refuse",
              "assignment_refuse_saying")
-MARK = re.compile(r'(?<!\w)(?:' + "|".join(FUNCTIONS) + r')\([^;{]*?"')
+ROWS = ("OPTION",)
+MARK = re.compile(r'(?<!\w)(?:' + "|".join(FUNCTIONS) + r')\([^;{]*?"|^(?:' + "|".join(ROWS) + r')\(',
+                  re.M)
 MAKEVARS = tap.read("po/Makevars").replace("\\\n", " ")
 XGETTEXT_OPTIONS = re.search(r"^XGETTEXT_OPTIONS = (.*)$", MAKEVARS, re.M)[1].split()
 
@@ -41,7 +43,7 @@ marked = [path for path in tap.files("src", suffixes=(".c", ".h", ".def"))
           if MARK.search(tap.read(path)) and path != "src/base/i18n.h"]
 tap.none(sorted(set(marked) ^ set(files)), "po/POTFILES.in names the files with texts, no others")
 keywords = re.findall(r"--keyword=(\w+)", " ".join(XGETTEXT_OPTIONS))
-tap.ok(sorted(keywords) == sorted(FUNCTIONS), "the keywords of po/Makevars are those known here")
+tap.ok(sorted(keywords) == sorted(FUNCTIONS + ROWS), "the keywords of po/Makevars are those known here")
 
 if shutil.which("xgettext"):
     with tempfile.TemporaryDirectory() as scratch:
