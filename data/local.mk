@@ -44,6 +44,17 @@ data/completions/_nexusctl: data/completions/_nexusctl.in $(completion_sources)
 	$(completion_write) -v shell=zsh '$(srcdir)/data/completions/_nexusctl.in' >$@.tmp && \
 		mv $@.tmp $@
 
+# What `journalctl -x` says about messages: the English is made of their table.
+catalogdir = $(prefix)/lib/systemd/catalog
+dist_catalog_DATA = data/nexusd.de.catalog
+nodist_catalog_DATA = data/nexusd.catalog
+EXTRA_DIST += data/catalog.awk
+CLEANFILES += data/nexusd.catalog
+
+data/nexusd.catalog: data/catalog.awk src/rows.awk src/base/message.def include/nexusd/messages.h
+	$(AM_V_GEN)$(MKDIR_P) data && $(AWK) -v source='$(srcdir)' -f '$(srcdir)/src/rows.awk' \
+		-f '$(srcdir)/data/catalog.awk' >$@.tmp && mv $@.tmp $@
+
 # Prometheus and Grafana: written from the catalogue of metrics, so that no name is written twice.
 prometheusdir = $(pkgdatadir)/prometheus
 grafanadir = $(pkgdatadir)/grafana

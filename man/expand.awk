@@ -2,10 +2,10 @@
 #
 # Writes the tables of nexusd into a manual: copies the template and puts the rows of a table in
 # place of a line that names it, such as @METRICS@ or @OPTIONS@, the names of the options that take
-# a restart in place of @RESTART@, and the version and a folder in place of @VERSION@ and
-# @pkgdatadir@.
+# a restart in place of @RESTART@, and the version and folders in place of @VERSION@,
+# @pkgdatadir@ and @prefix@.
 #
-#   awk -v source=DIR -v version=V -v pkgdatadir=DIR -f src/rows.awk -f expand.awk TEMPLATE
+#   awk -v source=DIR -v version=V -v pkgdatadir=DIR -v prefix=DIR -f src/rows.awk -f expand.awk TEMPLATE
 
 # One sentence a line, as mdoc(7) wants it; a line must not begin with a control character.
 function prose(text,    n, i, sentence, out) {
@@ -53,6 +53,18 @@ function buckets() {
 
 function problem() {
 	printf ".It %s Li %s Pq %s\n%s", row[2], row[4], tolower(row[5]), prose(row[7])
+}
+
+# The catalog's @FIELD@ is the field.
+function message() {
+	gsub(/@/, "", row[4])
+	printf ".It Dv %s Pq %s , Li %s\n%s", row[1], tolower(row[2]), message_id[row[1]], prose(row[4])
+	if (row[5] !~ /^No action/)
+		printf "%s", prose(row[5])
+}
+
+function field() {
+	printf ".It Va NEXUSD_%s Pq %s\n%s", row[1], tolower(row[2]), prose(row[3])
 }
 
 function route() {
@@ -137,6 +149,10 @@ function expand(table, macro) {
 			command()
 		else if (macro == "FLAG")
 			flag()
+		else if (macro == "MESSAGE")
+			message()
+		else if (macro == "FIELD")
+			field()
 		else
 			problem()
 	}
@@ -155,9 +171,16 @@ $0 == "@RESTART@" {
 $0 == "@ROUTES@" { expand("api/routes.def", "ROUTE"); next }
 $0 == "@COMMANDS@" { expand("ctl/commands.def", "COMMAND"); next }
 $0 == "@FLAGS@" { expand("ctl/commands.def", "FLAG"); next }
+$0 == "@MESSAGES@" {
+	read_message_ids(source "/include/nexusd/messages.h")
+	expand("base/message.def", "MESSAGE")
+	next
+}
+$0 == "@FIELDS@" { expand("base/message.def", "FIELD"); next }
 $0 == "@PROBLEMS@" { expand("base/problem.def", "PROBLEM"); next }
 {
 	gsub(/@VERSION@/, version)
 	gsub(/@pkgdatadir@/, pkgdatadir)
+	gsub(/@prefix@/, prefix)
 	print
 }

@@ -73,6 +73,6 @@ int main(int argc, char **argv)
 		return daemon_check_config(options.config_path);
 	/* The log is in English, whoever starts it. */
 	i18n_end();
-	log_init();
+	log_init(LOG_JOURNAL_SOCKET);
 	return daemon_run(&options);
 }

@@ -79,3 +79,13 @@ function labels(text) {
 	gsub(/^[A-Z_]*\(|\)$|"|,/, "", text)
 	return text
 }
+
+# Makes message_id[X] the value of each NEXUSD_MESSAGE_X in a header.
+function read_message_ids(header,    line, words) {
+	while ((getline line < header) > 0)
+		if (line ~ /^#define NEXUSD_MESSAGE_/) {
+			split(line, words, /[ "]+/)
+			message_id[substr(words[2], length("NEXUSD_MESSAGE_") + 1)] = words[3]
+		}
+	close(header)
+}

@@ -2,30 +2,50 @@
 /*
  * What nexusd writes to the journal, for programs that read it: a MESSAGE_ID per event and the
  * names of the fields. Part of nexusd's interface: an id or a name never changes its meaning.
+ * nexusd-journal(7) says when each is written.
  */
 #pragma once
 
 /* MESSAGE_ID, as sd_journal_sendv(3) and journalctl(1) take it */
-
-/* Serving: every listener is open and every worker runs. */
-#define NEXUSD_MESSAGE_STARTED "724b26dc6d8f4ea984f4f740ef6dc847"
-/* A reload ended well; the new configuration is in force. */
-#define NEXUSD_MESSAGE_RELOADED "01b194bf50ea492eb44461e1e3c11ada"
-/* A reload was refused; the old configuration stays in force. */
-#define NEXUSD_MESSAGE_RELOAD_FAILED "f9025eadff124c1fac624d483cd7401f"
-/* A backend became usable. */
-#define NEXUSD_MESSAGE_BACKEND_HEALTHY "dd228257474c47538d743292d70e8a5f"
-/* A backend failed its health checks. */
+#define NEXUSD_MESSAGE_STARTED           "724b26dc6d8f4ea984f4f740ef6dc847"
+#define NEXUSD_MESSAGE_START_FAILED      "6be9edfbbde7487fa6f13f4c7cb3db19"
+#define NEXUSD_MESSAGE_DRAINING          "5e65a7957c8347348a33a44e6813283a"
+#define NEXUSD_MESSAGE_DRAIN_OVERDUE     "6626da7e65e54953b8540ab043b38b89"
+#define NEXUSD_MESSAGE_STOPPED           "aaa6a19aeec14e8d9b15558eaa42cf89"
+#define NEXUSD_MESSAGE_RELOADED          "01b194bf50ea492eb44461e1e3c11ada"
+#define NEXUSD_MESSAGE_RELOAD_FAILED     "f9025eadff124c1fac624d483cd7401f"
+#define NEXUSD_MESSAGE_RESTART_NEEDED    "24cf5ce1ca3047dca3e8793820c53a8b"
+#define NEXUSD_MESSAGE_BACKEND_HEALTHY   "dd228257474c47538d743292d70e8a5f"
 #define NEXUSD_MESSAGE_BACKEND_UNHEALTHY "c3106f2486974b2dadaf019427fc3ad3"
-/* No new work is taken; what runs may finish. */
-#define NEXUSD_MESSAGE_DRAINING "5e65a7957c8347348a33a44e6813283a"
+#define NEXUSD_MESSAGE_BACKEND_ABSENT    "d6fd369c637b4aca85eee8405e184401"
+#define NEXUSD_MESSAGE_BACKEND_DRAINING  "03e142d9c57c4638986c24dd51ff6a19"
+#define NEXUSD_MESSAGE_BACKEND_UNDRAINED "46ed1b03bb614aae9daadb8c5d8c6405"
+#define NEXUSD_MESSAGE_REQUEST           "767cc4bf730645089152e02e72911d5b"
+#define NEXUSD_MESSAGE_REQUEST_FAILED    "d5a1311c6d8b4538ba6eb6a16c84d019"
+#define NEXUSD_MESSAGE_REQUESTS_WITHHELD "5e5c55d1ef4840e8aa6001ae449d56d3"
+#define NEXUSD_MESSAGE_LOST              "96a985d32c1b4fbf9a6a945ce71c5c55"
+#define NEXUSD_MESSAGE_SERIES_BUDGET     "40a853bf94b1466c8c852ae1283c28bd"
+#define NEXUSD_MESSAGE_STATSD_FAILED     "557baf2a1aab47459fff5dd5aedd25d9"
+#define NEXUSD_MESSAGE_STATSD_REACHED    "53f61c37256f439db6ff99aa34259b85"
 
-/* Fields of messages about one request */
-#define NEXUSD_FIELD_REQUEST_ID    "NEXUSD_REQUEST_ID" /* as in the header X-Request-Id */
-#define NEXUSD_FIELD_MODEL         "NEXUSD_MODEL"      /* its real name */
-#define NEXUSD_FIELD_STATUS        "NEXUSD_STATUS"     /* the outcome, as in nexus_requests_total */
-#define NEXUSD_FIELD_DURATION_USEC "NEXUSD_DURATION_USEC"
-
-/* Fields of other messages */
-#define NEXUSD_FIELD_BACKEND "NEXUSD_BACKEND" /* the configured name */
-#define NEXUSD_FIELD_REASON  "NEXUSD_REASON"  /* why a health check failed: connect, timeout ... */
+/* Fields */
+#define NEXUSD_FIELD_REQUEST_ID          "NEXUSD_REQUEST_ID"
+#define NEXUSD_FIELD_TRACE_ID            "NEXUSD_TRACE_ID"
+#define NEXUSD_FIELD_ROUTE               "NEXUSD_ROUTE"
+#define NEXUSD_FIELD_MODEL               "NEXUSD_MODEL"
+#define NEXUSD_FIELD_BACKEND             "NEXUSD_BACKEND"
+#define NEXUSD_FIELD_STATUS              "NEXUSD_STATUS"
+#define NEXUSD_FIELD_OUTCOME             "NEXUSD_OUTCOME"
+#define NEXUSD_FIELD_ATTEMPTS            "NEXUSD_ATTEMPTS"
+#define NEXUSD_FIELD_DURATION_USEC       "NEXUSD_DURATION_USEC"
+#define NEXUSD_FIELD_UPSTREAM_USEC       "NEXUSD_UPSTREAM_USEC"
+#define NEXUSD_FIELD_TTFT_USEC           "NEXUSD_TTFT_USEC"
+#define NEXUSD_FIELD_TOKENS_PROMPT       "NEXUSD_TOKENS_PROMPT"
+#define NEXUSD_FIELD_TOKENS_COMPLETION   "NEXUSD_TOKENS_COMPLETION"
+#define NEXUSD_FIELD_TOKENS_CACHED       "NEXUSD_TOKENS_CACHED"
+#define NEXUSD_FIELD_TOKENS_REASONING    "NEXUSD_TOKENS_REASONING"
+#define NEXUSD_FIELD_RECEIVED_BYTES      "NEXUSD_RECEIVED_BYTES"
+#define NEXUSD_FIELD_SENT_BYTES          "NEXUSD_SENT_BYTES"
+#define NEXUSD_FIELD_REASON              "NEXUSD_REASON"
+#define NEXUSD_FIELD_METRIC              "NEXUSD_METRIC"
+#define NEXUSD_FIELD_COUNT               "NEXUSD_COUNT"

@@ -21,6 +21,7 @@ struct api *api_new(const struct api_inputs *inputs)
 	api->in = *inputs;
 	hash_random_init(&api->random, hash_seed_new());
 	record_init(&api->series, inputs->registry);
+	request_log_init(&api->log, inputs->loop, inputs->registry, inputs->slab);
 	return api;
 }
 
@@ -38,6 +39,7 @@ struct api *api_free(struct api *api)
 		assert(api->use->n_requests == 0);
 		table_use_free(api->use);
 	}
+	request_log_done(&api->log);
 	free(api);
 	return NULL;
 }

@@ -69,6 +69,18 @@ static size_t find_backend(const struct request *request)
 	return i;
 }
 
+static void log_change(const char *backend, bool draining)
+{
+	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend};
+
+	if (draining)
+		log_event_with(MESSAGE_BACKEND_DRAINING, &field, 1,
+			       "backend %s: draining, no new request goes there", backend);
+	else
+		log_event_with(MESSAGE_BACKEND_UNDRAINED, &field, 1,
+			       "backend %s: takes requests again", backend);
+}
+
 static void set_draining(struct request *request, bool draining)
 {
 	const struct route_table *table = request->table;
@@ -84,9 +96,7 @@ static void set_draining(struct request *request, bool draining)
 	backend = table->backends[index];
 	if (atomic_exchange_explicit(&backend->draining, draining, memory_order_relaxed) !=
 	    draining)
-		log_notice(draining ? "backend %s: draining, no new request goes there"
-				    : "backend %s: takes requests again",
-			   backend->name);
+		log_change(backend->name, draining);
 	buf_init(&body, 4096);
 	jsonw_begin(&w, &body);
 	write_backend(&w, table, index);

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/record.h"
 #include "api/request.h"
+#include "api/request_log.h"
 
 struct api {
 	struct api_inputs in;
@@ -12,6 +13,7 @@ struct api {
 	struct hash_random random;
 	unsigned n_renderings; /* of the metrics, being read by clients */
 	struct record_series series;
+	struct request_log log;
 };
 
 /* A request's hold on the route table in force; given back with api_table_drop(). */

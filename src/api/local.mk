@@ -26,6 +26,8 @@ libnexusd_a_SOURCES += \
 	src/api/relay_state.h \
 	src/api/request.c \
 	src/api/request.h \
+	src/api/request_log.c \
+	src/api/request_log.h \
 	src/api/router.c \
 	src/api/router.h \
 	src/api/routes.def \

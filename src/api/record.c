@@ -7,8 +7,6 @@
 #include "api/relay.h"
 #include "api/router.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "nexusd/messages.h"
 
 static const char *const method_names[] = {
 #define X(name) #name,
@@ -182,28 +180,6 @@ static void judge_undelivered(struct request *request)
 	slab_add(request->api->in.slab, request->api->series.disconnects[stage], 1);
 }
 
-static void log_failure(const struct request *request, uint64_t duration_ns)
-{
-	/* A 503 of /readyz is an answer, not a failure. */
-	bool is_model = request->route && (request->route->flags & ROUTE_MODEL);
-	enum log_level level =
-		is_model && request->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
-	char status[12], usec[24];
-	const struct log_field fields[] = {
-		{NEXUSD_FIELD_REQUEST_ID, request->id},   {NEXUSD_FIELD_MODEL, request->model},
-		{NEXUSD_FIELD_BACKEND, request->backend}, {NEXUSD_FIELD_STATUS, status},
-		{NEXUSD_FIELD_DURATION_USEC, usec},
-	};
-
-	if (request->status < 400 || !log_is_enabled(level))
-		return;
-	snprintf(status, sizeof(status), "%u", request->status);
-	snprintf(usec, sizeof(usec), "%llu", (unsigned long long)(duration_ns / NS_PER_USEC));
-	log_write(level, fields, ARRAY_SIZE(fields), "request failed: %s",
-		  request->error_type == ERROR_TYPE_NONE ? "other"
-							 : error_type_name(request->error_type));
-}
-
 void record_begin(struct request *request)
 {
 	slab_gauge_add(request->api->in.slab, request->api->series.active_requests, 1);
@@ -227,8 +203,8 @@ void record_end(struct request *request, bool delivered)
 	if (request->route && (request->route->flags & ROUTE_MODEL)) {
 		count_model(request, duration_ns);
 		count_overhead(request, end_ns);
+		request_log_end(&api->log, request, end_ns);
 	}
-	log_failure(request, duration_ns);
 }
 
 void record_refusal(struct api *api, enum problem problem)

@@ -20,8 +20,15 @@ libnexusd_a_SOURCES += \
 	src/base/list.h \
 	src/base/log.c \
 	src/base/log.h \
+	src/base/log_level.c \
+	src/base/log_level.h \
+	src/base/log_line.c \
+	src/base/log_line.h \
 	src/base/map.c \
 	src/base/map.h \
+	src/base/message.c \
+	src/base/message.def \
+	src/base/message.h \
 	src/base/outcome.h \
 	src/base/problem.c \
 	src/base/problem.def \

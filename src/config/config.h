@@ -109,6 +109,15 @@ enum config_dialect {
 	DIALECT_CARBON
 };
 
+/* In the order of the words of log.requests. */
+enum config_log_requests {
+	LOG_REQUESTS_NONE,
+	LOG_REQUESTS_ERRORS,
+	LOG_REQUESTS_SLOW,
+	LOG_REQUESTS_SAMPLED,
+	LOG_REQUESTS_ALL
+};
+
 struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
@@ -176,6 +185,11 @@ struct config {
 
 	struct {
 		char *level;
+		bool json; /* log.format = "json" */
+		enum config_log_requests requests;
+		uint64_t slow;   /* ns */
+		uint64_t sample; /* one in so many */
+		uint64_t rate;   /* a second, of each worker */
 	} log;
 
 	/* bookkeeping of config.c */

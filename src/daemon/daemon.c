@@ -14,7 +14,6 @@
 #include "daemon/daemon_state.h"
 #include "daemon/process_metrics.h"
 #include "daemon/service.h"
-#include "nexusd/messages.h"
 
 static int process_up(struct daemon *daemon)
 {
@@ -38,7 +37,8 @@ static int config_up(struct daemon *daemon)
 	buf_init(&error, 4096);
 	r = config_load(daemon->options->config_path, &daemon->config, &error);
 	if (r < 0) {
-		log_error("%.*s", (int)error.len, error.data ? error.data : "");
+		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
+			  error.data ? error.data : "");
 	} else {
 		daemon->started_with = config_ref(daemon->config);
 		reload_apply_log_level(daemon);
@@ -172,10 +172,11 @@ static void history_down(struct daemon *daemon)
 static void statsd_changed(void *context UNUSED, const char *address, const char *error)
 {
 	if (error)
-		log_warning("statsd: cannot reach %s: %s; what is counted is sent later", address,
-			    error);
+		log_event(MESSAGE_STATSD_FAILED,
+			  "statsd: cannot reach %s: %s; what is counted is sent later", address,
+			  error);
 	else
-		log_notice("statsd: reached %s", address);
+		log_event(MESSAGE_STATSD_REACHED, "statsd: reached %s", address);
 }
 
 static int statsd_up(struct daemon *daemon)
@@ -231,7 +232,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 	*ret_worker = worker_new(&inputs);
 	if (*ret_worker)
 		return 0;
-	log_error("cannot start a worker: %s", strerror(errno));
+	log_event(MESSAGE_START_FAILED, "cannot start a worker: %s", strerror(errno));
 	return -errno;
 }
 
@@ -329,8 +330,7 @@ static int service_up(struct daemon *daemon)
 		return -ENOMEM;
 	atomic_store_explicit(&daemon->lifecycle.ready, true, memory_order_relaxed);
 	service_ready("%s", reload_status(daemon, status, sizeof(status)));
-	log_write(LOG_LEVEL_INFO, &(struct log_field){"MESSAGE_ID", NEXUSD_MESSAGE_STARTED}, 1,
-		  "%s", reload_status(daemon, status, sizeof(status)));
+	log_event(MESSAGE_STARTED, "%s", reload_status(daemon, status, sizeof(status)));
 	return 0;
 }
 
@@ -348,7 +348,7 @@ static const struct stage {
 	int (*up)(struct daemon *daemon);
 	void (*down)(struct daemon *daemon);
 } stages[] = {
-	{"process", process_up, NULL},
+	{"process", process_up, shutdown_end},
 	{"configuration", config_up, config_down},
 	{"metrics", metrics_up, metrics_down},
 	{"control", control_up, control_down},
@@ -376,7 +376,7 @@ int daemon_run(const struct daemon_options *options)
 	if (r == 0)
 		loop_run(daemon.loop);
 	else if (r == -ENOMEM)
-		log_error("cannot start: out of memory");
+		log_event(MESSAGE_START_FAILED, "cannot start: out of memory");
 	while (reached-- > 0)
 		if (stages[reached].down)
 			stages[reached].down(&daemon);

@@ -83,6 +83,8 @@ void shutdown_worker_stopped_accepting(void *daemon);
 void shutdown_worker_drained(void *daemon);
 void shutdown_overdue(struct timer *timer);
 void shutdown_progress(struct timer *timer);
+/* The last of all, if there was a start. */
+void shutdown_end(struct daemon *daemon);
 
 /* sockets.c */
 /* Opens or inherits the listeners of daemon->config. Errors are logged. */

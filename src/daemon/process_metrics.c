@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define DESCRIPTORS "/proc/self/fd"
@@ -106,10 +107,16 @@ static void collect_max_fds(void *context UNUSED, provider_emit_fn *emit, void *
 		emit(emitter, NULL, limit.rlim_cur == RLIM_INFINITY ? -1 : (int64_t)limit.rlim_cur);
 }
 
+static void collect_log_lost(void *context UNUSED, provider_emit_fn *emit, void *emitter)
+{
+	emit(emitter, NULL, (int64_t)log_lost_total());
+}
+
 static const struct {
 	enum metric metric;
 	void (*collect)(void *context, provider_emit_fn *emit, void *emitter);
 } gauges[] = {
+	{METRIC_LOG_LOST, collect_log_lost},
 	{METRIC_PROCESS_CPU, collect_cpu},
 	{METRIC_PROCESS_RESIDENT_MEMORY, collect_resident_memory},
 	{METRIC_PROCESS_VIRTUAL_MEMORY, collect_virtual_memory},

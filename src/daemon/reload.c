@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
 #include "daemon/service.h"
-#include "nexusd/messages.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
  * often. */
@@ -85,6 +84,7 @@ void reload_apply_log_level(const struct daemon *daemon)
 {
 	enum log_level level;
 
+	log_set_json(daemon->config->log.json);
 	if (daemon->options->has_log_level)
 		log_set_level(daemon->options->log_level);
 	else if (log_level_parse(daemon->config->log.level, &level) == 0)
@@ -106,7 +106,8 @@ static void warn_of_restart_options(const struct config *before, const struct co
 
 	buf_init(&names, 4096);
 	if (config_restart_differences(before, after, &names) > 0)
-		log_warning("only a restart puts it in force: %.*s", (int)names.len, names.data);
+		log_event(MESSAGE_RESTART_NEEDED, "only a restart puts it in force: %.*s",
+			  (int)names.len, names.data);
 	buf_done(&names);
 }
 
@@ -136,17 +137,13 @@ static int adopt(struct daemon *daemon, struct config *config)
 
 static void report_failure(struct daemon *daemon, const struct buf *error)
 {
-	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOAD_FAILED}};
-
 	slab_add(daemon->slab, daemon->reloads.failed, 1);
-	log_write(LOG_LEVEL_ERROR, fields, ARRAY_SIZE(fields),
-		  "%.*s (the running configuration stays in force)", (int)error->len,
-		  error->len ? error->data : "");
+	log_event(MESSAGE_RELOAD_FAILED, "%.*s (the running configuration stays in force)",
+		  (int)error->len, error->len ? error->data : "");
 }
 
 void reload_config(struct daemon *daemon)
 {
-	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_RELOADED}};
 	struct config *config = NULL;
 	struct buf *error = &daemon->last_reload.error;
 	char status[256];
@@ -169,7 +166,7 @@ void reload_config(struct daemon *daemon)
 		report_failure(daemon, error);
 	} else {
 		slab_add(daemon->slab, daemon->reloads.succeeded, 1);
-		log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields), "configuration reloaded");
+		log_event(MESSAGE_RELOADED, "configuration reloaded");
 	}
 	service_ready("%s", reload_status(daemon, status, sizeof(status)));
 }

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
 #include "daemon/service.h"
-#include "nexusd/messages.h"
 
 /* How often the service manager hears that the drain goes on, and what it is asked for. */
 #define PROGRESS_NS        (5 * NS_PER_SEC)
@@ -43,7 +42,8 @@ void shutdown_overdue(struct timer *timer)
 		loop_stop(daemon->loop);
 		return;
 	}
-	log_warning("the drain's time is over; requests still running are ended");
+	log_event(MESSAGE_DRAIN_OVERDUE,
+		  "the drain's time is over; requests still running are ended");
 	daemon->hurried = true;
 	for (size_t i = 0; i < daemon->n_workers; i++)
 		worker_hurry(daemon->workers[i]);
@@ -60,8 +60,6 @@ void shutdown_progress(struct timer *timer)
 
 void shutdown_begin(struct daemon *daemon)
 {
-	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_DRAINING}};
-
 	if (atomic_exchange_explicit(&daemon->lifecycle.draining, true, memory_order_relaxed)) {
 		/* Asked twice: the one who asks does not want to wait. */
 		daemon->hurried = true;
@@ -69,10 +67,15 @@ void shutdown_begin(struct daemon *daemon)
 		return;
 	}
 	service_stopping("Draining");
-	log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields),
-		  "draining: no new connections, requests under way may finish");
+	log_event(MESSAGE_DRAINING, "draining: no new connections, requests under way may finish");
 	set_timer(daemon, &daemon->overdue, daemon->config->timeouts.drain);
 	set_timer(daemon, &daemon->progress, 0);
 	for (size_t i = 0; i < daemon->n_workers; i++)
 		worker_drain(daemon->workers[i]);
+}
+
+void shutdown_end(struct daemon *daemon)
+{
+	if (atomic_load_explicit(&daemon->lifecycle.ready, memory_order_relaxed))
+		log_event(MESSAGE_STOPPED, "stopped");
 }

@@ -41,7 +41,8 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 	int r;
 
 	if (!faces) {
-		log_error("inherited socket %d (%s) is no configured listener and its name is no "
+		log_event(MESSAGE_START_FAILED,
+			  "inherited socket %d (%s) is no configured listener and its name is no "
 			  "face; set its address in listeners, or FileDescriptorName= to api, "
 			  "metrics or admin",
 			  socket->fd, socket->name ? socket->name : "without a name");
@@ -49,20 +50,23 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 	}
 	if ((faces & FACE_API) && !config->allow_unauthenticated &&
 	    !listener_is_local(socket->fd)) {
-		log_error("inherited socket %d (%s) takes anybody's requests; set "
+		log_event(MESSAGE_START_FAILED,
+			  "inherited socket %d (%s) takes anybody's requests; set "
 			  "allow_unauthenticated = true if that is meant",
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
 	if ((faces & FACE_ADMIN) && !listener_is_unix(socket->fd)) {
-		log_error("inherited socket %d (%s) would let anybody reload and drain; the face "
+		log_event(MESSAGE_START_FAILED,
+			  "inherited socket %d (%s) would let anybody reload and drain; the face "
 			  "admin takes a unix socket",
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
 	r = listener_adopt(socket->fd, faces, &daemon->listeners[daemon->n_listeners]);
 	if (r < 0) {
-		log_error("inherited socket %d does not listen: %s", socket->fd, strerror(-r));
+		log_event(MESSAGE_START_FAILED, "inherited socket %d does not listen: %s",
+			  socket->fd, strerror(-r));
 		return r;
 	}
 	daemon->n_listeners++;
@@ -82,10 +86,11 @@ static int open_configured(struct daemon *daemon, const struct listener_config *
 	if (r == 0)
 		daemon->n_listeners++;
 	else if (config->origin.file)
-		log_error("%s:%u: %.*s", config->origin.file, config->origin.line, (int)error.len,
-			  error.len ? error.data : "");
+		log_event(MESSAGE_START_FAILED, "%s:%u: %.*s", config->origin.file,
+			  config->origin.line, (int)error.len, error.len ? error.data : "");
 	else
-		log_error("%.*s", (int)error.len, error.len ? error.data : "");
+		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
+			  error.len ? error.data : "");
 	buf_done(&error);
 	return r;
 }
@@ -158,7 +163,8 @@ int sockets_open(struct daemon *daemon)
 	int r = service_inherited(&sockets, &n);
 
 	if (r < 0)
-		log_error("cannot take the inherited sockets: %s", strerror(-r));
+		log_event(MESSAGE_START_FAILED, "cannot take the inherited sockets: %s",
+			  strerror(-r));
 	else
 		r = open_all(daemon, sockets, n);
 	service_sockets_free(sockets, n);

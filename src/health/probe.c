@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "nexusd/messages.h"
 
 /* A backend that fails under traffic is suspected with every request. */
 #define EARLY_SPACING_NS (NS_PER_SEC / 2)
@@ -24,24 +23,22 @@ static enum backend_health health_of(const struct probe *probe)
 static void log_healthy(const struct probe *probe)
 {
 	const struct log_field fields[] = {
-		{"MESSAGE_ID", NEXUSD_MESSAGE_BACKEND_HEALTHY},
 		{NEXUSD_FIELD_BACKEND, probe->backend->name},
 	};
 
-	log_write(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "backend %s is healthy",
-		  probe->backend->name);
+	log_event_with(MESSAGE_BACKEND_HEALTHY, fields, ARRAY_SIZE(fields), "backend %s is healthy",
+		       probe->backend->name);
 }
 
 static void log_unhealthy(const struct probe *probe, const struct health_check_result *result)
 {
 	const struct log_field fields[] = {
-		{"MESSAGE_ID", NEXUSD_MESSAGE_BACKEND_UNHEALTHY},
 		{NEXUSD_FIELD_BACKEND, probe->backend->name},
 		{NEXUSD_FIELD_REASON, outcome_name(result->outcome)},
 	};
 
-	log_write(LOG_LEVEL_NOTICE, fields, ARRAY_SIZE(fields), "backend %s is unhealthy: %s",
-		  probe->backend->name, result->detail);
+	log_event_with(MESSAGE_BACKEND_UNHEALTHY, fields, ARRAY_SIZE(fields),
+		       "backend %s is unhealthy: %s", probe->backend->name, result->detail);
 }
 
 static void log_absent(const struct probe *probe, const struct health_check_result *result)
@@ -51,8 +48,9 @@ static void log_absent(const struct probe *probe, const struct health_check_resu
 		{NEXUSD_FIELD_REASON, outcome_name(result->outcome)},
 	};
 
-	log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields),
-		  "optional backend %s is not there: %s", probe->backend->name, result->detail);
+	log_event_with(MESSAGE_BACKEND_ABSENT, fields, ARRAY_SIZE(fields),
+		       "optional backend %s is not there: %s", probe->backend->name,
+		       result->detail);
 }
 
 static void set_health(struct probe *probe, enum backend_health health)

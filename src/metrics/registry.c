@@ -145,6 +145,16 @@ static struct series *overflow(struct registry *registry, struct family *family)
 	return family->other;
 }
 
+static void log_overflow(const char *name)
+{
+	const struct log_field field = {NEXUSD_FIELD_METRIC, name};
+
+	log_event_with(MESSAGE_SERIES_BUDGET, &field, 1,
+		       "%s: no room for further label sets, they are counted as _other; see "
+		       "metrics.max_series and metrics.max_series_per_family",
+		       name);
+}
+
 static const struct series *find_or_bear(struct registry *registry, const struct series_key *key)
 {
 	struct family *family = &registry->families[key->metric];
@@ -163,9 +173,7 @@ static const struct series *find_or_bear(struct registry *registry, const struct
 	}
 	pthread_mutex_unlock(&registry->mutex);
 	if (log_it)
-		log_notice("%s: no room for further label sets, they are counted as _other; see "
-			   "metrics.max_series and metrics.max_series_per_family",
-			   registry_name(registry, key->metric));
+		log_overflow(registry_name(registry, key->metric));
 	return series;
 }
 

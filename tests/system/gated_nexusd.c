@@ -66,6 +66,6 @@ int main(int argc, char **argv)
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)
 		return 2;
 	options.config_path = argv[2];
-	log_init();
+	log_init(LOG_JOURNAL_SOCKET);
 	return daemon_run(&options);
 }

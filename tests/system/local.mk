@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \
 	tests/system/test_health.py \
+	tests/system/test_journal.py \
 	tests/system/test_language.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
@@ -47,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/test_nexusctl.py \
 	tests/system/test_nexusctl_tty.py \
 	tests/system/test_relay.py \
+	tests/system/test_request_log.py \
 	tests/system/test_routes.py \
 	tests/system/test_service.py \
 	tests/system/test_soak.py \

@@ -83,6 +83,6 @@ int main(int argc, char **argv)
 	    map_control(getenv("NEXUSD_TEST_STARVE")) < 0)
 		return 2;
 	options.config_path = argv[2];
-	log_init();
+	log_init(LOG_JOURNAL_SOCKET);
 	return daemon_run(&options);
 }
