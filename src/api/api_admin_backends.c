@@ -35,7 +35,10 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_bool(w, "healthy", backend_is_healthy(backend));
 	jsonw_bool(w, "draining", backend_is_draining(backend));
 	jsonw_u64(w, "in_flight", pending > 0 ? (uint64_t)pending : 0);
-	jsonw_tenths(w, "average_latency_ms", usec / 100);
+	if (usec > 0)
+		jsonw_tenths(w, "average_latency_ms", usec / 100);
+	else
+		jsonw_raw(w, "average_latency_ms", STR_LITERAL("null"));
 	jsonw_u64(w, "models", count_models(table, backend));
 	jsonw_object_end(w);
 }

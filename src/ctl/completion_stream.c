@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/i18n.h"
 #include "base/jsonx.h"
 
 #define TEXT_MAX_BYTES 4096
@@ -49,9 +50,10 @@ static void take_event(struct completion_stream *stream, struct str data, uint64
 	struct json_object *delta = jsonx_get(choice, "delta");
 	struct str message = jsonx_string(jsonx_get(error, "message"));
 
+	if (message.n == 0)
+		message = str_of(_("an error without a message"));
 	if (error)
-		snprintf(stream->error, sizeof(stream->error), "%.*s", (int)message.n,
-			 message.n ? message.p : "?");
+		snprintf(stream->error, sizeof(stream->error), "%.*s", (int)message.n, message.p);
 	take_content(stream, jsonx_string(jsonx_get(delta, "content")), now_ns);
 	/* What a model thinks aloud are tokens, too. */
 	take_content(stream, jsonx_string(jsonx_get(delta, "reasoning_content")), now_ns);

@@ -12,7 +12,7 @@
 #define CELL_MAX_BYTES 65536
 #define MAX_COLUMNS    16
 #define GAP            2 /* between columns */
-#define LEAST_WIDTH    6 /* of a column that is cut */
+#define LEAST_WIDTH    9 /* of a column that is cut: "unhealthy" */
 #define ELLIPSIS       STR_LITERAL("\xE2\x80\xA6")
 
 static const char *const shades[N_SHADES] = {

@@ -130,6 +130,11 @@ def test_backends():
     eq((row["type"], row["status"], row["healthy"], row["draining"], row["in_flight"],
         row["models"], row["priority"]), ("vllm", "healthy", True, False, 0, 1, 1), "a row")
     ok(row["url"].startswith("http://127.0.0.1:"), "its url", row)
+    fresh = [{"name": "demo", "type": "demo"}]
+    with Daemon(backends=fresh) as daemon:
+        eq(status_of(daemon, "demo")["average_latency_ms"], None, "no latency before a request")
+        daemon.chat("demo")
+        ok(status_of(daemon, "demo")["average_latency_ms"] >= 0, "but after one")
 
 
 def test_config():

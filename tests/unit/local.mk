@@ -5,7 +5,9 @@ unit_tests = \
 	tests/unit/test_backend \
 	tests/unit/test_buf \
 	tests/unit/test_bundle \
+	tests/unit/test_completion_stream \
 	tests/unit/test_config \
+	tests/unit/test_config_json \
 	tests/unit/test_config_load \
 	tests/unit/test_config_text \
 	tests/unit/test_config_value \
@@ -50,11 +52,13 @@ unit_tests = \
 	tests/unit/test_statsd_sender \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
+	tests/unit/test_table \
 	tests/unit/test_trace \
 	tests/unit/test_transfer \
 	tests/unit/test_transfer_control \
 	tests/unit/test_transfer_pause \
-	tests/unit/test_transfer_request
+	tests/unit/test_transfer_request \
+	tests/unit/test_visible
 tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_lock
 check_PROGRAMS += $(unit_tests)
