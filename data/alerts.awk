@@ -11,7 +11,7 @@ function yaml(text) {
 
 BEGIN {
 	read_catalog()
-	print "# SPDX-License-Identifier: Apache-2.0"
+	print "# SPDX-License" "-Identifier: Apache-2.0"
 	print "# Alerts for nexusd; to be named in rule_files of prometheus.yml."
 	print "groups:\n  - name: nexusd\n    rules:"
 	while (next_row(source "/data/alerts.def", "ALERT")) {

@@ -4,6 +4,14 @@ EXTRA_DIST += data/nexusd.service.in data/nexusd.socket data/nexusd.sysusers dat
 # Every default, as comments: to copy from, not needed in /etc.
 dist_doc_DATA = data/nexusd.conf
 dist_pkgdata_DATA = data/nexusd-stats.schema.json
+# What other programs are told of the service; it opens no port by itself.
+firewalldservicesdir = $(prefix)/lib/firewalld/services
+dist_firewalldservices_DATA = data/firewalld/nexusd.xml
+metainfodir = $(datadir)/metainfo
+dist_metainfo_DATA = data/org.nexusd.nexusd.metainfo.xml
+# Whether a system has these is its distribution's choice: packages install them.
+EXTRA_DIST += data/apparmor/usr.sbin.nexusd data/ufw/nexusd \
+	data/selinux/nexusd.fc data/selinux/nexusd.if data/selinux/nexusd.te
 # One file to copy for each kind of receiver of the pushed metrics.
 statsddocdir = $(docdir)/statsd
 dist_statsddoc_DATA = \

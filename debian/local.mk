@@ -5,9 +5,11 @@ EXTRA_DIST += \
 	debian/control \
 	debian/copyright \
 	debian/nexusd.README.Debian \
+	debian/nexusd.bug-script \
 	debian/nexusd.docs \
 	debian/nexusd.install \
 	debian/nexusd.lintian-overrides \
+	debian/nexusd.logcheck.ignore.server \
 	debian/nexusd.postinst \
 	debian/nexusd.postrm \
 	debian/rules \

@@ -17,6 +17,7 @@ CODE = (".c", ".h", ".def", ".py", ".sh", ".js", ".mjs")
 # What autopoint copies, and what the Makefile of po makes.
 GETTEXT = re.compile(r"m4/(?!nexusd_)|po/(?!Makevars$|LINGUAS$|POTFILES\.in$|local\.mk$|[\w@]+\.po$)")
 # Put together here, so that this file does not contain them.
+LICENCE = "SPDX-License-" + "Identifier: Apache-2.0"
 WORDS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
 NO_LICENCE_LINE = (".md", ".json", ".xz", ".conf.example", "COPYING", "NEWS", "LINGUAS",
                    "debian/changelog", "debian/control", "debian/copyright",
@@ -73,7 +74,7 @@ for path in sources():
         wide += [f"{path}:{number}" for number, line in enumerate(lines, 1)
                  if len(line.expandtabs(TAB)) > MAX_COLUMNS and '"' not in line]
     if not path.endswith(NO_LICENCE_LINE) and \
-            not any("SPDX-License-Identifier: Apache-2.0" in line for line in lines[:2]):
+            not any(LICENCE in line for line in lines[:2]):
         licence.append(f"{path}: no SPDX line at its top")
     words += [f"{path}:{number}: {line.strip()[:60]}"
               for number, line in enumerate(lines, 1) if WORDS.search(line)]

@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	tests/system/test_language.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
+	tests/system/test_operator_files.py \
 	tests/system/test_recording.py \
 	tests/system/test_nexusctl.py \
 	tests/system/test_nexusctl_tty.py \
