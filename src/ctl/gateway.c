@@ -19,7 +19,7 @@
 #include "config/admin_socket.h"
 
 #define BODY_MAX_BYTES (64u << 20)
-#define CONNECT_MSEC   5000l
+#define CONNECT_MSEC   5000L
 #define FETCH_NS       (60 * NS_PER_SEC)
 #define OK_FIRST       200
 #define OK_LAST        299
@@ -189,7 +189,7 @@ static bool set_up(struct gateway *gateway)
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, gateway);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, gateway);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1l);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MSEC);
 	return curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
 }
@@ -284,7 +284,7 @@ static CURLcode prepare(struct gateway *gateway, const struct gateway_request *r
 
 	if ((size_t)snprintf(url, sizeof(url), "%s%s", gateway->url, request->path) >= sizeof(url))
 		return CURLE_URL_MALFORMAT;
-	curl_easy_setopt(curl, CURLOPT_HTTPGET, 1l);
+	curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, request->body ? gateway->headers : NULL);
 	if (request->body || strcmp(request->method, "GET") != 0) {
 		const char *body = request->body ? request->body : "";

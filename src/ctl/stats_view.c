@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/stats_view.h"
 
+#include <inttypes.h>
+
 #include "base/i18n.h"
 
 #define PERCENT 100.0
@@ -88,9 +90,9 @@ static void cell_tokens(const struct stats_view *view, struct table *table, stru
 			     rate(view, row, before, "tokens.prompt") +
 				     rate(view, row, before, "tokens.completion"));
 	else
-		table_printf(table, SHADE_NONE, "%llu",
-			     (unsigned long long)(document_u64(row, "tokens.prompt") +
-						  document_u64(row, "tokens.completion")));
+		table_printf(table, SHADE_NONE, "%" PRIu64,
+			     document_u64(row, "tokens.prompt") +
+				     document_u64(row, "tokens.completion"));
 }
 
 static void cell_cost(struct table *table, struct json_object *row)
