@@ -78,5 +78,5 @@ static void recording_run(struct recording *recording, unsigned status)
 	record_attempt(api, recording->bundle, OUTCOME_OK, &trace);
 	record_usage(api, recording->bundle, &usage, &price);
 	record_stream(&request, &usage, NS_PER_SEC);
-	record_end(&request, true);
+	record_end(&request);
 }

@@ -2,77 +2,8 @@
 /* A backend's plain answer: judged whole while it is small, handed on as it comes otherwise. */
 #include <errno.h>
 
-#include "api/api_state.h"
-#include "api/forward.h"
 #include "api/relay_state.h"
-#include "base/jsonscan.h"
-
-/* What does not fit is left out: a reply without it is better than none. */
-static bool has_room(const struct relay *relay, const struct header *header)
-{
-	return relay->headers.len + header->name.n + header->value.n + 2 <=
-	       ANSWER_HEADERS_MAX_BYTES;
-}
-
-int answer_keep_headers(struct relay *relay, const struct transfer_head *head)
-{
-	int r = 0;
-
-	buf_clear(&relay->headers);
-	for (size_t i = 0; i < head->n_headers && r == 0; i++) {
-		const struct header *header = &head->headers[i];
-
-		if (!forward_allows_answer(header->name) || !has_room(relay, header))
-			continue;
-		r = buf_append_str(&relay->headers, header->name);
-		if (r == 0)
-			r = buf_append(&relay->headers, "", 1);
-		if (r == 0)
-			r = buf_append_str(&relay->headers, header->value);
-		if (r == 0)
-			r = buf_append(&relay->headers, "", 1);
-	}
-	return r;
-}
-
-void answer_add_headers(const struct relay *relay)
-{
-	const char *at = relay->headers.data;
-	const char *end = at ? at + relay->headers.len : NULL;
-
-	while (at < end) {
-		const char *value = at + strlen(at) + 1;
-
-		/* What is no field by RFC 9110 stays behind: a backend must not split answers. */
-		(void)!exchange_add_header(relay->request->exchange, at, value);
-		at = value + strlen(value) + 1;
-	}
-	request_common_headers(relay->request);
-	relay_describe(relay);
-}
-
-static const struct json_path usage_paths[N_USAGE_PATHS] = {USAGE_PATHS};
-
-static void found(void *context, size_t path, struct json_value value)
-{
-	usage_found(context, path, value);
-}
-
-bool answer_read_usage(struct str text, struct usage *ret_usage)
-{
-	struct usage usage = {0};
-	struct jsonscan scan = {
-		.paths = usage_paths,
-		.n_paths = N_USAGE_PATHS,
-		.found = found,
-		.context = &usage,
-	};
-
-	if (jsonscan_run(&scan, text) != JSON_OK)
-		return false;
-	*ret_usage = usage;
-	return true;
-}
+#include "api/reply_head.h"
 
 /* The answer is too large to be judged first: its head goes out now. */
 static void start_passing(struct relay *relay)
@@ -80,43 +11,35 @@ static void start_passing(struct relay *relay)
 	struct exchange *exchange = relay->request->exchange;
 
 	relay->phase = RELAY_PASS;
-	relay_commit(relay);
+	reply_head_commit(relay);
 	if (exchange_reply_stream(exchange, relay->status, relay->content_length) == 0)
-		answer_add_headers(relay);
+		reply_head_add(relay);
 	exchange_send(exchange);
 }
 
-static void pass(struct relay *relay, struct str data)
+static struct verdict pass(struct relay *relay, struct str data)
 {
-	if (exchange_write(relay->request->exchange, data) == 0) {
-		attempt_pause_if_full(relay);
-		return;
-	}
-	relay_stop(relay);
-	relay_break(relay, PROBLEM_OVERLOADED);
+	if (exchange_write(relay->request->exchange, data) < 0)
+		return verdict_broken(OUTCOME_CANCELLED, PROBLEM_OVERLOADED);
+	return verdict_goes_on();
 }
 
-void answer_plain_data(struct relay *relay, struct str data)
+struct verdict answer_plain_data(struct relay *relay, struct str data)
 {
+	struct verdict verdict;
 	int r;
 
-	if (relay->phase == RELAY_PASS) {
-		pass(relay, data);
-		return;
-	}
+	if (relay->phase == RELAY_PASS)
+		return pass(relay, data);
 	r = buf_append_str(&relay->plain, data);
 	if (r == 0)
-		return;
-	if (r == -ENOMEM) {
-		attempt_cancel(relay);
-		attempt_failed(relay, OUTCOME_CANCELLED);
-		return;
-	}
+		return verdict_goes_on();
+	if (r == -ENOMEM)
+		return verdict_failed(OUTCOME_CANCELLED);
 	start_passing(relay);
-	pass(relay, buf_str(&relay->plain));
+	verdict = pass(relay, buf_str(&relay->plain));
 	buf_done(&relay->plain);
-	if (relay->transfer)
-		pass(relay, data);
+	return verdict.fate == FATE_GOES_ON ? pass(relay, data) : verdict;
 }
 
 /* Did this backend refuse the option that nexusd, not the client, put in? */
@@ -128,59 +51,35 @@ static bool refuses_usage_option(const struct relay *relay)
 	       memmem(relay->plain.data, relay->plain.len, option, sizeof(option) - 1);
 }
 
-static bool is_encoded(const struct relay *relay)
+static bool can_be_read(const struct relay *relay)
 {
-	static const char name[] = "content-encoding";
-	const char *at = relay->headers.data;
-	const char *end = at ? at + relay->headers.len : NULL;
-
-	for (; at < end; at += strlen(at) + 1, at += strlen(at) + 1)
-		if (str_eq_nocase(str_of(at), STR_LITERAL(name)))
-			return true;
-	return false;
+	return relay->status == 200 && !reply_head_find(relay, STR_LITERAL("content-encoding")).p;
 }
 
-static void reply(struct relay *relay)
+struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)
+{
+	bool whole = outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_4XX ||
+		     outcome == OUTCOME_HTTP_429 || outcome == OUTCOME_HTTP_5XX;
+
+	if (relay->phase == RELAY_PASS)
+		return whole ? verdict_done(outcome, true) : verdict_cut(outcome);
+	if (!whole)
+		return verdict_failed(outcome);
+	if (refuses_usage_option(relay))
+		return (struct verdict){.fate = FATE_REPEATED, .outcome = outcome};
+	if (can_be_read(relay) && !usage_read(buf_str(&relay->plain), &relay->usage))
+		return verdict_failed(OUTCOME_PARSE);
+	return verdict_done(outcome, true);
+}
+
+void answer_plain_reply(struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
 	size_t length;
 	char *body = buf_take(&relay->plain, &length);
 
-	relay_commit(relay);
+	reply_head_commit(relay);
 	if (exchange_reply_full(exchange, relay->status, body, length) == 0)
-		answer_add_headers(relay);
+		reply_head_add(relay);
 	exchange_send(exchange);
-}
-
-void answer_plain_done(struct relay *relay, enum outcome outcome)
-{
-	bool whole = outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_4XX ||
-		     outcome == OUTCOME_HTTP_429 || outcome == OUTCOME_HTTP_5XX;
-
-	if (relay->phase == RELAY_PASS) {
-		attempt_ended(relay, outcome);
-		if (whole)
-			exchange_finish(relay->request->exchange, true);
-		else
-			relay_break(relay, outcome == OUTCOME_TIMEOUT ? PROBLEM_UPSTREAM_STALLED
-								      : PROBLEM_UPSTREAM_TRUNCATED);
-		return;
-	}
-	if (!whole) {
-		attempt_failed(relay, outcome);
-		return;
-	}
-	if (refuses_usage_option(relay)) {
-		atomic_store_explicit(&relay->candidate->backend->rejects_usage_option, true,
-				      memory_order_relaxed);
-		attempt_without_usage(relay);
-		return;
-	}
-	if (relay->status == 200 && !is_encoded(relay) &&
-	    !answer_read_usage(buf_str(&relay->plain), &relay->usage)) {
-		attempt_failed(relay, OUTCOME_PARSE);
-		return;
-	}
-	attempt_ended(relay, outcome);
-	reply(relay);
 }

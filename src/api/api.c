@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/control.h"
 #include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"
@@ -62,16 +63,52 @@ int api_set_route_table(struct api *api, struct route_table *table)
 	return 0;
 }
 
-struct table_use *api_table_take(struct api *api)
+/* A request's hold on the route table in force. */
+static struct table_use *table_take(struct api *api)
 {
 	api->use->n_requests++;
 	return api->use;
 }
 
-void api_table_drop(struct table_use *use)
+static void table_drop(struct table_use *use)
 {
 	if (--use->n_requests == 0 && use->retired)
 		table_use_free(use);
+}
+
+/* Makes the request the exchange's user; NULL for no memory. */
+static struct request *request_new(struct api *api, struct exchange *exchange)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->api = api;
+	request->exchange = exchange;
+	request->use = table_take(api);
+	request->table = request->use->table;
+	request->error_type = ERROR_TYPE_NONE;
+	request_id_choose(request->id, exchange_header(exchange, "X-Request-Id"), &api->random);
+	exchange->user = request;
+	record_begin(request);
+	return request;
+}
+
+/* Stops what runs for it, counts it, logs it and frees it. */
+static void request_end(struct request *request, bool delivered)
+{
+	waiter_abandon(request->waiter);
+	if (!delivered)
+		record_undelivered(request);
+	if (request->relay)
+		relay_settle(request->relay);
+	record_end(request);
+	relay_free(request->relay);
+	pieces_free(request->pieces);
+	control_call_unref(request->call);
+	request->api->n_renderings -= request->is_rendering;
+	table_drop(request->use);
+	free(request);
 }
 
 /* Nothing is taken for JSON, too. */
@@ -152,7 +189,9 @@ static void overdue(struct exchange *exchange)
 	request->waiter = waiter_abandon(request->waiter);
 	if (request->relay)
 		relay_stop(request->relay);
-	if (!exchange->replied)
+	if (!exchange->replied && request->relay)
+		relay_refuse(request->relay, PROBLEM_SHUTTING_DOWN);
+	else if (!exchange->replied)
 		request_problem(request, PROBLEM_SHUTTING_DOWN, NULL, NULL, NULL);
 	else if (exchange->streaming && !exchange->finished && request->relay)
 		relay_break(request->relay, PROBLEM_SHUTTING_DOWN);

@@ -54,7 +54,7 @@ struct api_inputs {
 	struct statsd *statsd;
 	struct slab *slab;
 	const struct lifecycle *lifecycle;
-	struct control *control; /* for the admin face */
+	struct control *control;  /* for the admin face */
 	const struct step *steps; /* outlive the api */
 	size_t n_steps;
 };

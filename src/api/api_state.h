@@ -15,7 +15,3 @@ struct api {
 	struct record_series series;
 	struct request_log log;
 };
-
-/* A request's hold on the route table in force; given back with api_table_drop(). */
-struct table_use *api_table_take(struct api *api);
-void api_table_drop(struct table_use *use);

@@ -13,19 +13,25 @@ libnexusd_a_SOURCES += \
 	src/api/chain.c \
 	src/api/control.c \
 	src/api/control.h \
-	src/api/pieces.c \
-	src/api/pieces.h \
 	src/api/forward.c \
 	src/api/forward.h \
 	src/api/model_request.c \
 	src/api/model_request.h \
+	src/api/pieces.c \
+	src/api/pieces.h \
 	src/api/record.c \
 	src/api/record.h \
 	src/api/relay.c \
 	src/api/relay.h \
+	src/api/relay_failure.c \
+	src/api/relay_failure.h \
 	src/api/relay_state.h \
+	src/api/reply_head.c \
+	src/api/reply_head.h \
 	src/api/request.c \
 	src/api/request.h \
+	src/api/request_id.c \
+	src/api/request_id.h \
 	src/api/request_log.c \
 	src/api/request_log.h \
 	src/api/router.c \

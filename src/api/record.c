@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "api/api_state.h"
-#include "api/relay.h"
 #include "api/router.h"
 #include "base/clock.h"
 
@@ -142,7 +141,7 @@ static void observe_overhead(struct api *api, enum overhead_phase phase, uint64_
 static void count_overhead(struct request *request, uint64_t end_ns)
 {
 	const struct request_times *times = &request->times;
-	uint64_t upstream_ns = request->relay ? relay_upstream_ns(request->relay) : 0;
+	uint64_t upstream_ns = times->upstream_ns;
 	uint64_t total_ns = end_ns - times->complete_ns, before_ns;
 
 	if (!times->complete_ns)
@@ -158,8 +157,7 @@ static void count_overhead(struct request *request, uint64_t end_ns)
 			 total_ns > before_ns ? total_ns - before_ns : 0);
 }
 
-/* The reply did not get out whole. Whose doing was it? */
-static void judge_undelivered(struct request *request)
+void record_undelivered(struct request *request)
 {
 	const struct exchange *exchange = request->exchange;
 	enum disconnect_stage stage = DISCONNECT_WAITING;
@@ -185,16 +183,12 @@ void record_begin(struct request *request)
 	slab_gauge_add(request->api->in.slab, request->api->series.active_requests, 1);
 }
 
-void record_end(struct request *request, bool delivered)
+void record_end(struct request *request)
 {
 	struct api *api = request->api;
 	struct exchange *exchange = request->exchange;
 	uint64_t end_ns = clock_monotonic_ns(), duration_ns = end_ns - exchange->arrival_ns;
 
-	if (!delivered)
-		judge_undelivered(request);
-	if (request->relay)
-		relay_settle(request->relay);
 	slab_gauge_add(api->in.slab, api->series.active_requests, -1);
 	slab_add(api->in.slab, api->series.received[SIDE_CLIENT], exchange->body.len);
 	slab_add(api->in.slab, api->series.sent[SIDE_CLIENT], exchange->sent_bytes);

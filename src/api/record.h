@@ -58,7 +58,10 @@ struct record_series {
 
 void record_init(struct record_series *series, struct registry *registry);
 void record_begin(struct request *request);
-void record_end(struct request *request, bool delivered);
+/* The reply did not get out whole: decides whose doing it was, and so the outcome. */
+void record_undelivered(struct request *request);
+/* Its outcome is final. */
+void record_end(struct request *request);
 /* A connection was refused before there was a request. */
 void record_refusal(struct api *api, enum problem problem);
 void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome,

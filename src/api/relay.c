@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/relay.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/relay_failure.h"
 #include "api/relay_state.h"
+#include "api/reply_head.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 
 /* No tokenizer makes less than one token of so many bytes of text. */
 #define BYTES_PER_TOKEN_MAX 16
-/* Of the models a 404 names. */
-#define SUGGESTED_MODELS 20
-
-static enum error_type error_type_of_status(unsigned status)
-{
-	if (status < 400)
-		return status < 300 ? ERROR_TYPE_NONE : ERROR_TYPE_OTHER;
-	if (status >= 500 || status == 401 || status == 403)
-		return ERROR_TYPE_BACKEND_ERROR;
-	return status == 429 ? ERROR_TYPE_RATE_LIMITED : ERROR_TYPE_BAD_REQUEST;
-}
-
 void relay_stop(struct relay *relay)
 {
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
@@ -33,86 +22,206 @@ void relay_stop(struct relay *relay)
 	attempt_ended(relay, OUTCOME_CANCELLED);
 }
 
-void relay_commit(struct relay *relay)
+static const struct transfer_events events;
+
+/* Replies with a problem and tells how the request was routed. */
+static void reply_problem(struct relay *relay, enum problem problem, const struct buf *context)
 {
 	struct request *request = relay->request;
 
-	loop_timer_clear(relay_loop(relay), &relay->deadline);
-	relay->committed = true;
-	request->bundle = relay->candidate->bundle;
-	request->model = relay->attempts.current->id;
-	request->backend = relay->candidate->backend->name;
-	request->status = relay->status;
-	request->error_type = error_type_of_status(relay->status);
-	if (relay->attempts.current != relay->attempts.asked)
-		record_fallback(request->api, relay->attempts.asked->id, request->model);
+	request->retry_after_seconds = attempts_retry_after_seconds(&relay->attempts);
+	request_make_problem(request, problem, NULL, NULL, context);
+	reply_head_describe(relay);
+	exchange_send(request->exchange);
 }
 
-/* Nobody's answer is sent: the model asked for, and the backend that was tried last. */
-static void label_failure(struct relay *relay)
+void relay_refuse(struct relay *relay, enum problem problem)
 {
-	struct request *request = relay->request;
-	struct bundle *bundle = NULL;
-
-	if (!relay->candidate)
-		return;
-	request->backend = relay->candidate->backend->name;
-	bundle = relay->attempts.current == relay->attempts.asked
-			 ? relay->candidate->bundle
-			 : bundle_find(request->api->in.registry, str_of(request->model),
-				       str_of(request->backend));
-	if (bundle)
-		request->bundle = bundle;
+	reply_problem(relay, problem, NULL);
 }
 
-static enum problem problem_of_outcome(const struct relay *relay)
-{
-	bool fallbacks = relay->attempts.asked->n_fallbacks > 0;
-
-	switch (relay->outcome) {
-	case OUTCOME_TIMEOUT:
-		return fallbacks ? PROBLEM_FALLBACK_EXHAUSTED_TIMEOUT : PROBLEM_GATEWAY_TIMEOUT;
-	case OUTCOME_PARSE:
-		return fallbacks ? PROBLEM_FALLBACK_EXHAUSTED : PROBLEM_PARSE_ERROR;
-	default:
-		return fallbacks ? PROBLEM_FALLBACK_EXHAUSTED : PROBLEM_BAD_GATEWAY;
-	}
-}
-
-enum problem relay_problem(const struct relay *relay, enum attempts_verdict verdict)
-{
-	switch (verdict) {
-	case ATTEMPTS_MISMATCH:
-		return PROBLEM_CAPABILITY_MISMATCH;
-	case ATTEMPTS_NO_BACKEND:
-		return PROBLEM_NO_BACKEND;
-	case ATTEMPTS_NO_HEALTHY:
-		return relay->attempts.asked->n_fallbacks > 0
-			       ? PROBLEM_FALLBACK_EXHAUSTED_UNAVAILABLE
-			       : PROBLEM_NO_HEALTHY_BACKEND;
-	case ATTEMPTS_EXHAUSTED:
-	case ATTEMPTS_GO:
-		break;
-	}
-	return problem_of_outcome(relay);
-}
-
-void relay_give_up(struct relay *relay, enum problem problem)
+/* Nobody's answer is sent: replies with an error that tells what was tried. */
+static void give_up(struct relay *relay, enum problem problem)
 {
 	struct buf context;
 
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
-	label_failure(relay);
+	relay_failure_label(relay);
 	buf_init(&context, 64u * 1024);
 	/* An error without its context is better than none. */
-	request_problem(relay->request, problem, NULL, NULL,
-			attempts_context(&relay->attempts, &context) == 0 ? &context : NULL);
+	reply_problem(relay, problem,
+		      attempts_context(&relay->attempts, &context) == 0 ? &context : NULL);
 	buf_done(&context);
 }
 
+static void count_exclusions(struct relay *relay)
+{
+	struct api *api = relay->request->api;
+
+	for (size_t i = 0; i < N_EXCLUSIONS; i++) {
+		if (relay->attempts.excluded[i])
+			slab_add(api->in.slab, api->series.exclusions[i],
+				 relay->attempts.excluded[i]);
+		relay->attempts.excluded[i] = 0;
+	}
+}
+
+static void start(struct relay *relay)
+{
+	if (!attempt_start(relay, &events))
+		give_up(relay, PROBLEM_OVERLOADED);
+}
+
+/* Chooses a backend and starts on it, at once or after a wait; or gives up. */
+static void try_next(struct relay *relay)
+{
+	const struct candidate *before = relay->candidate;
+	uint64_t wait_ns = 0;
+	enum attempts_verdict verdict =
+		attempts_next(&relay->attempts, &relay->candidate, &wait_ns);
+
+	count_exclusions(relay);
+	if (verdict != ATTEMPTS_GO) {
+		give_up(relay, relay_failure_verdict(relay, verdict));
+		return;
+	}
+	if (relay->attempts.tries_of_model > 1)
+		record_retry(relay->request->api, before->backend->name, relay->outcome);
+	relay->withholds_usage = relay->was_stale = false;
+	relay->upstream_ns += wait_ns;
+	if (wait_ns == 0)
+		start(relay);
+	else if (loop_timer_set(relay_loop(relay), &relay->backoff,
+				loop_now_ns(relay_loop(relay)) + wait_ns) < 0)
+		give_up(relay, PROBLEM_OVERLOADED);
+}
+
+/* On the same backend, at once: counted as any other attempt. */
+static void try_again(struct relay *relay, enum outcome outcome)
+{
+	attempt_ended(relay, outcome);
+	record_retry(relay->request->api, relay->candidate->backend->name, outcome);
+	relay->was_stale = outcome == OUTCOME_RESET;
+	start(relay);
+}
+
+static void act(struct relay *relay, struct verdict verdict)
+{
+	switch (verdict.fate) {
+	case FATE_GOES_ON:
+		attempt_pause_if_full(relay);
+		return;
+	case FATE_FAILED:
+		attempt_cancel(relay);
+		attempt_ended(relay, verdict.outcome);
+		try_next(relay);
+		return;
+	case FATE_REPEATED:
+		atomic_store_explicit(&relay->candidate->backend->rejects_usage_option, true,
+				      memory_order_relaxed);
+		relay->withholds_usage = true;
+		try_again(relay, verdict.outcome);
+		return;
+	case FATE_DONE:
+		attempt_ended(relay, verdict.outcome);
+		if (relay->committed)
+			exchange_finish(relay->request->exchange, verdict.whole);
+		else
+			answer_plain_reply(relay);
+		return;
+	case FATE_BROKEN:
+		attempt_cancel(relay);
+		attempt_ended(relay, verdict.outcome);
+		relay_break(relay, verdict.problem);
+		return;
+	}
+}
+
+static bool is_event_stream(struct str content_type)
+{
+	return str_eq_nocase(str_trim(str_split(&content_type, ';')),
+			     STR_LITERAL("text/event-stream"));
+}
+
+static enum outcome outcome_of_status(unsigned status)
+{
+	if (status < 400)
+		return OUTCOME_OK;
+	if (status >= 500)
+		return OUTCOME_HTTP_5XX;
+	return status == 429 ? OUTCOME_HTTP_429 : OUTCOME_HTTP_4XX;
+}
+
+static void on_head(void *context, const struct transfer_head *head)
+{
+	struct relay *relay = context;
+	struct backend *backend = relay->candidate->backend;
+	enum outcome outcome = outcome_of_status(head->status);
+
+	relay->status = head->status;
+	relay->head_ns = clock_monotonic_ns();
+	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
+	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
+	if ((outcome != OUTCOME_OK && attempts_is_retryable(outcome, head->status) &&
+	     attempts_may_retry(&relay->attempts)) ||
+	    reply_head_keep(relay, head) < 0) {
+		act(relay, verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome));
+		return;
+	}
+	relay->content_length = head->content_length;
+	relay->phase = relay->request->wanted.stream && head->status == 200 &&
+				       is_event_stream(head->content_type)
+			       ? RELAY_STREAM
+			       : RELAY_PLAIN;
+}
+
+static void on_data(void *context, struct str data)
+{
+	struct relay *relay = context;
+
+	act(relay, relay->phase == RELAY_STREAM ? stream_data(relay, data)
+						: answer_plain_data(relay, data));
+}
+
+/* The backend had closed an idle connection just when it was used again. Another backend would be
+ * the next anyhow; the only one deserves a fresh connection at once, whatever the retries. */
+static bool is_stale_connection(const struct relay *relay, const struct transfer_result *result)
+{
+	return result->outcome == OUTCOME_RESET && result->trace.reused && !relay->was_stale &&
+	       relay->attempts.current->n_candidates == 1;
+}
+
+static void on_done(void *context, const struct transfer_result *result)
+{
+	struct relay *relay = context;
+
+	relay->transfer = NULL;
+	relay->trace = result->trace;
+	switch (relay->phase) {
+	case RELAY_HEAD:
+		if (is_stale_connection(relay, result))
+			try_again(relay, OUTCOME_RESET);
+		else
+			act(relay, verdict_failed(result->outcome == OUTCOME_OK ? OUTCOME_PARSE
+										: result->outcome));
+		break;
+	case RELAY_PLAIN:
+	case RELAY_PASS:
+		act(relay, answer_plain_over(relay, result->outcome == OUTCOME_OK
+							    ? outcome_of_status(relay->status)
+							    : result->outcome));
+		break;
+	case RELAY_STREAM:
+		act(relay, stream_over(relay, result->outcome));
+		break;
+	}
+}
+
+static const struct transfer_events events = {on_head, on_data, on_done};
+
 static void backoff_over(struct timer *timer)
 {
-	attempt_start(container_of(timer, struct relay, backoff));
+	start(container_of(timer, struct relay, backoff));
 }
 
 static void deadline_passed(struct timer *timer)
@@ -125,7 +234,7 @@ static void deadline_passed(struct timer *timer)
 		attempt_ended(relay, OUTCOME_TIMEOUT);
 	}
 	relay->outcome = OUTCOME_TIMEOUT;
-	relay_give_up(relay, problem_of_outcome(relay));
+	give_up(relay, relay_failure_problem(relay));
 }
 
 void relay_drained(struct relay *relay)
@@ -173,42 +282,20 @@ struct relay *relay_free(struct relay *relay)
 	return NULL;
 }
 
-static void refuse_unknown_model(struct request *request)
-{
-	const struct route_table *table = request->table;
-	struct buf message;
-	int r;
-
-	buf_init(&message, 8192);
-	r = buf_printf(&message,
-		       "The model \"%s\" does not exist; known models:", request->wanted.model);
-	for (size_t i = 0; i < table->n_models && i < SUGGESTED_MODELS && r == 0; i++)
-		r = buf_printf(&message, "%s %s", i ? "," : "", table->models[i].id);
-	if (r == 0 && table->n_models == 0)
-		r = buf_printf(&message, " none yet");
-	if (r == 0)
-		r = buf_printf(&message, "%s.", table->n_models > SUGGESTED_MODELS ? ", ..." : "");
-	if (r == 0)
-		r = buf_append(&message, "", 1);
-	request_problem(request, PROBLEM_MODEL_NOT_FOUND, r == 0 ? message.data : NULL, "model",
-			NULL);
-	buf_done(&message);
-}
-
 void relay_start(struct request *request)
 {
 	struct route_model *model = route_table_find(
 		request->table, (struct str){request->wanted.model, request->wanted.model_bytes});
 
 	if (!model) {
-		refuse_unknown_model(request);
+		relay_failure_unknown_model(request);
 		return;
 	}
 	request->model = model->id;
 	request->bundle = model->unrouted;
 	request->relay = relay_new(request, model);
 	if (request->relay)
-		attempt_next(request->relay);
+		try_next(request->relay);
 	else
 		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
 }
@@ -235,8 +322,9 @@ void relay_settle(struct relay *relay)
 	struct request *request = relay->request;
 
 	relay_stop(relay);
+	request->times.upstream_ns = relay->upstream_ns;
 	if (!relay->committed) {
-		label_failure(relay);
+		relay_failure_label(relay);
 		return;
 	}
 	if (relay->usage.seen || request->status == 200)
@@ -246,83 +334,4 @@ void relay_settle(struct relay *relay)
 		record_stream(request, &relay->usage,
 			      relay->last_content_ns - relay->first_content_ns);
 	}
-}
-
-uint64_t relay_upstream_ns(const struct relay *relay)
-{
-	return relay->upstream_ns;
-}
-
-uint64_t relay_retry_after_seconds(const struct relay *relay)
-{
-	return attempts_retry_after_seconds(&relay->attempts);
-}
-
-/* Appends digits: what printf() takes for them is a fiftieth of a request. */
-static char *write_digits(char *out, uint64_t value, int least_digits)
-{
-	char digits[20];
-	int n = 0;
-
-	do
-		digits[n++] = (char)('0' + value % 10);
-	while ((value /= 10) > 0 || n < least_digits);
-	while (n > 0)
-		*out++ = digits[--n];
-	return out;
-}
-
-static char *write_text(char *out, struct str text)
-{
-	memcpy(out, text.p, text.n);
-	return out + text.n;
-}
-
-/* Milliseconds with three decimals. */
-static char *write_msec(char *out, uint64_t ns)
-{
-	out = write_digits(out, ns / NS_PER_MSEC, 1);
-	*out++ = '.';
-	return write_digits(out, ns / NS_PER_USEC % 1000, 3);
-}
-
-static void add_timing(struct exchange *exchange, uint64_t own_ns, uint64_t upstream_ns)
-{
-	char text[96], *out = text;
-
-	out = write_msec(write_text(out, STR_LITERAL("gw;dur=")), own_ns);
-	out = write_msec(write_text(out, STR_LITERAL(", upstream;dur=")), upstream_ns);
-	*out = '\0';
-	(void)!exchange_add_header(exchange, "Server-Timing", text);
-}
-
-static bool is_failover(const struct relay *relay)
-{
-	return relay->n_attempts > 1 || relay->attempts.current != relay->attempts.asked;
-}
-
-void relay_describe(const struct relay *relay)
-{
-	struct exchange *exchange = relay->request->exchange;
-	const struct attempts *attempts = &relay->attempts;
-	uint64_t total_ns = clock_monotonic_ns() - exchange->arrival_ns;
-	uint64_t upstream_ns = relay->upstream_ns;
-	char text[24];
-
-	if (relay->transfer)
-		upstream_ns += clock_monotonic_ns() - relay->attempt_began_ns;
-	*write_digits(text, relay->n_attempts, 1) = '\0';
-	(void)!exchange_add_header(exchange, "X-Nexus-Attempts", text);
-	add_timing(exchange, total_ns > upstream_ns ? total_ns - upstream_ns : 0, upstream_ns);
-	if (!relay->candidate)
-		return;
-	(void)!exchange_add_header(exchange, "X-Nexus-Backend", relay->candidate->backend->name);
-	(void)!exchange_add_header(exchange, "X-Nexus-Backend-Type",
-				   backend_type_is_local(relay->candidate->config->type) ? "local"
-											 : "cloud");
-	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason",
-				   is_failover(relay) ? "failover" : "capability-match");
-	if (relay->committed && attempts->current != attempts->asked)
-		(void)!exchange_add_header(exchange, "X-Nexus-Fallback-Model",
-					   attempts->current->id);
 }

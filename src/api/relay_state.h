@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct relay, for relay.c and what it is made of: attempt.c, answer.c,
- * stream.c. */
+/* The inside of struct relay, for relay.c and what it is made of: attempt.c, answer.c, stream.c,
+ * reply_head.c. None of these calls relay.c. */
 #pragma once
 
 #include "api/api_state.h"
@@ -56,44 +56,71 @@ struct relay {
 	uint64_t upstream_ns;                       /* waited for backends */
 };
 
-/* relay.c */
-/* The backend's answer becomes the request's: labels, outcome, error type. */
-void relay_commit(struct relay *relay);
-/* Nobody's answer is sent: replies with an error that tells what was tried. */
-void relay_give_up(struct relay *relay, enum problem problem);
-/* The error for a request that attempts_next() gave nothing for. */
-enum problem relay_problem(const struct relay *relay, enum attempts_verdict verdict);
-
-/* attempt.c */
-/* Chooses a backend and starts on it, at once or after a wait; or gives up. */
-void attempt_next(struct relay *relay);
-/* Starts on relay->candidate. */
-void attempt_start(struct relay *relay);
-/* Starts on the same backend again without asking for the usage. */
-void attempt_without_usage(struct relay *relay);
-/* Ends the transfer under way, if any; attempt_ended() must follow. */
-void attempt_cancel(struct relay *relay);
-/* Counts the attempt; its transfer is over. */
-void attempt_ended(struct relay *relay, enum outcome outcome);
-/* It came to nothing: counts it and goes on to the next. */
-void attempt_failed(struct relay *relay, enum outcome outcome);
-void attempt_pause_if_full(struct relay *relay);
-
 static inline struct loop *relay_loop(const struct relay *relay)
 {
 	return relay->request->api->in.loop;
 }
 
+/* What becomes of an attempt, as its answer shows piece by piece: answer.c and stream.c judge,
+ * relay.c acts. */
+enum fate {
+	FATE_GOES_ON,
+	FATE_FAILED,   /* nothing of it went to the client: the next attempt is due */
+	FATE_REPEATED, /* the same backend is asked again, but not for the usage */
+	FATE_DONE,     /* the answer is there; its end is passed off as one if it is `whole` */
+	FATE_BROKEN,   /* a part went to the client, the rest is lost: it is told the `problem` */
+};
+
+struct verdict {
+	enum fate fate;
+	enum outcome outcome; /* of the attempt, unless it goes on */
+	enum problem problem;
+	bool whole;
+};
+
+static inline struct verdict verdict_goes_on(void)
+{
+	return (struct verdict){.fate = FATE_GOES_ON};
+}
+
+static inline struct verdict verdict_failed(enum outcome outcome)
+{
+	return (struct verdict){.fate = FATE_FAILED, .outcome = outcome};
+}
+
+static inline struct verdict verdict_done(enum outcome outcome, bool whole)
+{
+	return (struct verdict){.fate = FATE_DONE, .outcome = outcome, .whole = whole};
+}
+
+static inline struct verdict verdict_broken(enum outcome outcome, enum problem problem)
+{
+	return (struct verdict){.fate = FATE_BROKEN, .outcome = outcome, .problem = problem};
+}
+
+/* The backend's doing. */
+static inline struct verdict verdict_cut(enum outcome outcome)
+{
+	return verdict_broken(outcome, outcome == OUTCOME_TIMEOUT ? PROBLEM_UPSTREAM_STALLED
+								  : PROBLEM_UPSTREAM_TRUNCATED);
+}
+
+/* attempt.c */
+/* Starts on relay->candidate. False: there was no memory for it, and the attempt has ended. */
+bool attempt_start(struct relay *relay, const struct transfer_events *events) MUST_CHECK;
+/* Ends the transfer under way, if any; attempt_ended() must follow. */
+void attempt_cancel(struct relay *relay);
+/* Counts the attempt; its transfer is over. */
+void attempt_ended(struct relay *relay, enum outcome outcome);
+void attempt_pause_if_full(struct relay *relay);
+
 /* answer.c */
-/* Keeps what may be passed on of the head, and replies with it. */
-int answer_keep_headers(struct relay *relay, const struct transfer_head *head) MUST_CHECK;
-void answer_add_headers(const struct relay *relay);
-void answer_plain_data(struct relay *relay, struct str data);
-void answer_plain_done(struct relay *relay, enum outcome outcome);
-/* What a JSON document says of usage; false when it is no JSON. */
-bool answer_read_usage(struct str text, struct usage *ret_usage);
+struct verdict answer_plain_data(struct relay *relay, struct str data);
+/* `outcome` is that of the transfer, or of the status of an answer that came whole. */
+struct verdict answer_plain_over(struct relay *relay, enum outcome outcome);
+/* Replies with what was collected. */
+void answer_plain_reply(struct relay *relay);
 
 /* stream.c */
-void stream_begin(struct relay *relay);
-void stream_data(struct relay *relay, struct str data);
-void stream_over(struct relay *relay, enum outcome outcome);
+struct verdict stream_data(struct relay *relay, struct str data);
+struct verdict stream_over(struct relay *relay, enum outcome outcome);

@@ -6,74 +6,9 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
-#include "api/control.h"
 #include "api/pieces.h"
-#include "api/record.h"
-#include "api/relay.h"
 #include "api/router.h"
-#include "base/clock.h"
 #include "base/jsonx.h"
-
-static char *write_hex(char *out, uint64_t value, unsigned digits)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	while (digits-- > 0)
-		*out++ = hex[value >> (4 * digits) & 15];
-	return out;
-}
-
-/* UUIDv7 (RFC 9562 section 5.7): milliseconds, then random bits. */
-static void make_id(struct request *request)
-{
-	uint64_t msec = clock_realtime_msec();
-	uint64_t a = hash_random_next(&request->api->random);
-	uint64_t b = hash_random_next(&request->api->random);
-	char *out = write_hex(request->id, msec >> 16, 8);
-
-	*out++ = '-';
-	out = write_hex(out, msec, 4);
-	*out++ = '-';
-	out = write_hex(out, 0x7000 | (a & 0xfff), 4);
-	*out++ = '-';
-	out = write_hex(out, 0x8000 | (b & 0x3fff), 4);
-	*out++ = '-';
-	*write_hex(out, a >> 16, 12) = '\0';
-}
-
-static void take_id(struct request *request)
-{
-	struct str id = exchange_header(request->exchange, "X-Request-Id");
-
-	if (id.n < 1 || id.n > REQUEST_ID_MAX) {
-		make_id(request);
-		return;
-	}
-	for (size_t i = 0; i < id.n; i++) {
-		if (id.p[i] <= ' ' || id.p[i] >= 0x7f) {
-			make_id(request);
-			return;
-		}
-	}
-	memcpy(request->id, id.p, id.n);
-}
-
-struct request *request_new(struct api *api, struct exchange *exchange)
-{
-	struct request *request = calloc(1, sizeof(*request));
-
-	if (!request)
-		return NULL;
-	request->api = api;
-	request->exchange = exchange;
-	request->use = api_table_take(api);
-	request->table = request->use->table;
-	request->error_type = ERROR_TYPE_NONE;
-	take_id(request);
-	exchange->user = request;
-	record_begin(request);
-	return request;
-}
 
 struct trace_id request_trace(struct request *request)
 {
@@ -82,18 +17,6 @@ struct trace_id request_trace(struct request *request)
 				   &request->trace);
 	request->trace_is_read = true;
 	return request->trace;
-}
-
-void request_end(struct request *request, bool delivered)
-{
-	waiter_abandon(request->waiter);
-	record_end(request, delivered);
-	request->relay = relay_free(request->relay);
-	request->pieces = pieces_free(request->pieces);
-	request->call = control_call_unref(request->call);
-	request->api->n_renderings -= request->is_rendering;
-	api_table_drop(request->use);
-	free(request);
 }
 
 bool request_query_has(const struct request *request, struct str part)
@@ -145,8 +68,8 @@ static void add_allow_header(struct request *request)
 	(void)!exchange_add_header(request->exchange, "Allow", allowed);
 }
 
-void request_problem(struct request *request, enum problem problem, const char *message,
-		     const char *param, const struct buf *context)
+void request_make_problem(struct request *request, enum problem problem, const char *message,
+			  const char *param, const struct buf *context)
 {
 	const struct problem_row *row = problem_row(problem);
 	struct buf body;
@@ -161,13 +84,17 @@ void request_problem(struct request *request, enum problem problem, const char *
 	request->error_type = row->error_type;
 	if (row->flags & PROBLEM_FLAG_RETRY)
 		add_number_header(request, "Retry-After",
-				  request->relay ? relay_retry_after_seconds(request->relay) : 1);
+				  request->retry_after_seconds ? request->retry_after_seconds : 1);
 	if (row->flags & PROBLEM_FLAG_CLOSE)
 		exchange_close_after(request->exchange);
 	if (problem == PROBLEM_METHOD_NOT_ALLOWED)
 		add_allow_header(request);
-	if (request->relay)
-		relay_describe(request->relay);
+}
+
+void request_problem(struct request *request, enum problem problem, const char *message,
+		     const char *param, const struct buf *context)
+{
+	request_make_problem(request, problem, message, param, context);
 	exchange_send(request->exchange);
 }
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request as the handlers see it: the exchange, the route, the route table it began with, and
- * how it ended. Made in http_ops.begin, freed in http_ops.end. Internal to api/ and to steps.
+ * how it ended. Made in http_ops.begin, freed in http_ops.end (api.c). Internal to api/ and to
+ * steps.
  */
 #pragma once
 
 #include "api/api.h"
 #include "api/model_request.h"
+#include "api/request_id.h"
 #include "base/problem.h"
 #include "base/trace.h"
 #include "http/exchange.h"
@@ -41,13 +43,12 @@ struct table_use {
 	bool retired;
 };
 
-#define REQUEST_ID_MAX 64
-
 /* When a request for a model got how far, on clock_monotonic_ns()'s scale; 0: not yet. */
 struct request_times {
 	uint64_t complete_ns; /* all of it had arrived */
 	uint64_t parsed_ns;   /* its body was understood */
 	uint64_t routed_ns;   /* the first attempt began */
+	uint64_t upstream_ns; /* so long it waited for backends, pauses between attempts included */
 };
 
 struct request {
@@ -64,8 +65,9 @@ struct request {
 	/* how it ended; metrics and the log read them in request_end() */
 	unsigned status; /* the outcome, not always the code sent; 0 undecided */
 	enum error_type error_type;
-	struct bundle *bundle;       /* whose series count it; NULL (_unknown, none) */
-	const char *backend, *model; /* for errors_total and the log; NULL unknown */
+	uint64_t retry_after_seconds; /* 0: as soon as one likes */
+	struct bundle *bundle;        /* whose series count it; NULL (_unknown, none) */
+	const char *backend, *model;  /* for errors_total and the log; NULL unknown */
 
 	struct model_request wanted; /* of a request for a model */
 	struct request_times times;
@@ -79,14 +81,12 @@ struct request {
 	bool is_rendering;     /* counted in api->n_renderings */
 };
 
-/* Makes the request the exchange's user; NULL for no memory. */
-struct request *request_new(struct api *api, struct exchange *exchange) MUST_CHECK;
-/* Counts and logs it, stops what runs for it and frees it. */
-void request_end(struct request *request, bool delivered);
-
 /* Replies with a row of problem.def. `message`, `param`, `context` as in problem_write(). */
 void request_problem(struct request *request, enum problem problem, const char *message,
 		     const char *param, const struct buf *context);
+/* The same without sending it, for who adds headers. */
+void request_make_problem(struct request *request, enum problem problem, const char *message,
+			  const char *param, const struct buf *context);
 /* Replies with a document; `body` is emptied. A failed `error` (of its writer) becomes a 503. */
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error);

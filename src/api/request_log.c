@@ -170,7 +170,7 @@ static void add_fields(struct field_list *list, struct request *request, uint64_
 	if (!relay)
 		return;
 	add_number(list, NEXUSD_FIELD_ATTEMPTS, relay->n_attempts);
-	add_number(list, NEXUSD_FIELD_UPSTREAM_USEC, relay_upstream_ns(relay) / NS_PER_USEC);
+	add_number(list, NEXUSD_FIELD_UPSTREAM_USEC, request->times.upstream_ns / NS_PER_USEC);
 	add_usage(list, &relay->usage);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "api/api_state.h"
 #include "api/relay_state.h"
+#include "api/reply_head.h"
 #include "base/clock.h"
 #include "base/jsonscan.h"
 
@@ -92,19 +93,14 @@ static struct frame_facts read_frame(struct str data)
 	return facts;
 }
 
-void stream_begin(struct relay *relay)
-{
-	relay->phase = RELAY_STREAM;
-}
-
 static void commit(struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
 
-	relay_commit(relay);
+	reply_head_commit(relay);
 	slab_gauge_add(relay->request->api->in.slab, relay->request->api->series.streams, 1);
 	if (exchange_reply_stream(exchange, relay->status, -1) == 0) {
-		answer_add_headers(relay);
+		reply_head_add(relay);
 		(void)!exchange_add_header(exchange, "Cache-Control", "no-cache");
 		(void)!exchange_add_header(exchange, "X-Accel-Buffering", "no");
 	}
@@ -171,21 +167,15 @@ static bool on_frame(void *context, const struct sse_frame *frame)
 	return !relay->stream_stuck;
 }
 
-void stream_data(struct relay *relay, struct str data)
+struct verdict stream_data(struct relay *relay, struct str data)
 {
 	bool out_of_memory = sse_feed(&relay->sse, data, on_frame, relay) < 0;
 
-	if (!out_of_memory && !relay->stream_stuck && (relay->committed || !relay->stream_failed)) {
-		attempt_pause_if_full(relay);
-		return;
-	}
-	attempt_cancel(relay);
-	if (!relay->committed) {
-		attempt_failed(relay, out_of_memory ? OUTCOME_CANCELLED : OUTCOME_HTTP_5XX);
-		return;
-	}
-	attempt_ended(relay, OUTCOME_CANCELLED);
-	relay_break(relay, PROBLEM_OVERLOADED);
+	if (!out_of_memory && !relay->stream_stuck && (relay->committed || !relay->stream_failed))
+		return verdict_goes_on();
+	if (relay->committed)
+		return verdict_broken(OUTCOME_CANCELLED, PROBLEM_OVERLOADED);
+	return verdict_failed(out_of_memory ? OUTCOME_CANCELLED : OUTCOME_HTTP_5XX);
 }
 
 /* A last frame whose blank line the end of the body stands for. It goes to the client only if it
@@ -212,26 +202,23 @@ static bool is_whole(const struct relay *relay, enum outcome outcome)
 	       (relay->stream_done || (outcome == OUTCOME_OK && relay->stream_finished));
 }
 
-void stream_over(struct relay *relay, enum outcome outcome)
+/* The backend has told the client itself. */
+static struct verdict own_error(struct relay *relay, bool whole)
+{
+	relay->request->status = problem_row(PROBLEM_BAD_GATEWAY)->status;
+	relay->request->error_type = ERROR_TYPE_BACKEND_ERROR;
+	return verdict_done(OUTCOME_HTTP_5XX, whole);
+}
+
+struct verdict stream_over(struct relay *relay, enum outcome outcome)
 {
 	if (outcome == OUTCOME_OK)
 		take_rest(relay);
-	if (!relay->committed) {
-		attempt_failed(relay, outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
-		return;
-	}
-	if (relay->stream_failed) {
-		/* It has told the client itself. */
-		attempt_ended(relay, OUTCOME_HTTP_5XX);
-		relay->request->status = problem_row(PROBLEM_BAD_GATEWAY)->status;
-		relay->request->error_type = ERROR_TYPE_BACKEND_ERROR;
-		exchange_finish(relay->request->exchange, outcome == OUTCOME_OK);
-	} else if (is_whole(relay, outcome)) {
-		attempt_ended(relay, OUTCOME_OK);
-		exchange_finish(relay->request->exchange, true);
-	} else {
-		attempt_ended(relay, outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
-		relay_break(relay, outcome == OUTCOME_TIMEOUT ? PROBLEM_UPSTREAM_STALLED
-							      : PROBLEM_UPSTREAM_TRUNCATED);
-	}
+	if (!relay->committed)
+		return verdict_failed(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
+	if (relay->stream_failed)
+		return own_error(relay, outcome == OUTCOME_OK);
+	if (is_whole(relay, outcome))
+		return verdict_done(OUTCOME_OK, true);
+	return verdict_cut(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
 }

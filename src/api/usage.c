@@ -26,3 +26,26 @@ void usage_found(struct usage *usage, size_t path, struct json_value value)
 		break;
 	}
 }
+
+static const struct json_path usage_paths[N_USAGE_PATHS] = {USAGE_PATHS};
+
+static void found(void *context, size_t path, struct json_value value)
+{
+	usage_found(context, path, value);
+}
+
+bool usage_read(struct str text, struct usage *ret_usage)
+{
+	struct usage usage = {0};
+	struct jsonscan scan = {
+		.paths = usage_paths,
+		.n_paths = N_USAGE_PATHS,
+		.found = found,
+		.context = &usage,
+	};
+
+	if (jsonscan_run(&scan, text) != JSON_OK)
+		return false;
+	*ret_usage = usage;
+	return true;
+}

@@ -25,3 +25,5 @@ enum usage_path { USAGE_PROMPT, USAGE_COMPLETION, USAGE_CACHED, USAGE_REASONING,
 
 /* Takes what the scan found; anything but a count is not there. */
 void usage_found(struct usage *usage, size_t path, struct json_value value);
+/* What a whole JSON document says of usage; false when it is no JSON. */
+bool usage_read(struct str text, struct usage *ret_usage);

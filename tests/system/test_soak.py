@@ -138,6 +138,8 @@ class Soak:
         self.is_over.set()
         for client in self.clients:
             client.join(60)
+        # From here on nothing counts.
+        self.reload(self.config.replace("enabled = true", "enabled = false"), "success")
         return found
 
     def stop(self):

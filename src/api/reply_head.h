@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a relayed request's reply says ahead of its body: the headers of the backend's answer that
+ * pass, and X-Nexus-* and Server-Timing about the way it took. Internal to relay.c and what it is
+ * made of.
+ */
+#pragma once
+
+#include "api/relay_state.h"
+
+/* Keeps what may be passed on of a head. -ENOMEM. */
+int reply_head_keep(struct relay *relay, const struct transfer_head *head) MUST_CHECK;
+/* The value of a kept header; {NULL, 0} when there is none. */
+struct str reply_head_find(const struct relay *relay, struct str name);
+/* The backend's answer becomes the request's: its labels, outcome and error type. */
+void reply_head_commit(struct relay *relay);
+/* Adds to a reply what was kept, what every reply carries, and the description. */
+void reply_head_add(const struct relay *relay);
+/* Adds to a reply how the request was routed and how long that took. */
+void reply_head_describe(const struct relay *relay);
