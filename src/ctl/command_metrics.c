@@ -128,7 +128,7 @@ static int write_samples(struct str text, struct buf *out)
 	return w.error ? w.error : buf_append(out, "\n", 1);
 }
 
-static int fetch(const struct ctl *ctl, const char *path, struct answer *answer)
+static int fetch(const struct ctl *ctl, const char *path, struct response *answer)
 {
 	const struct gateway_request request = {
 		.method = "GET", .path = path, .timeout_ns = TIMEOUT_NS};
@@ -137,16 +137,16 @@ static int fetch(const struct ctl *ctl, const char *path, struct answer *answer)
 	if (gateway)
 		gateway_ask(gateway, &request, answer);
 	gateway_free(gateway);
-	return answer->status == CTL_OK ? CTL_OK : ctl_fail(answer->status, "%s", answer->error);
+	return answer->status == CTL_OK ? CTL_OK : response_say(answer);
 }
 
 int command_metrics(struct ctl *ctl)
 {
-	struct answer answer;
+	struct response answer;
 	struct buf path, out;
 	int r;
 
-	answer_init(&answer);
+	response_init(&answer);
 	buf_init(&path, PATH_MAX_BYTES);
 	buf_init(&out, OUT_MAX_BYTES);
 	r = make_path(ctl, &path);
@@ -157,6 +157,6 @@ int command_metrics(struct ctl *ctl)
 	else if (r == CTL_OK)
 		r = ctl_print(&out, visible_append(&out, buf_str(&answer.body), true));
 	buf_done(&path);
-	answer_done(&answer);
+	response_done(&answer);
 	return r;
 }

@@ -101,14 +101,14 @@ static int write_body(const struct trial *trial, struct buf *body)
 }
 
 /* What nexusd says of a stream that broke comes before the break. */
-static int judge(const struct trial *trial, const struct answer *answer)
+static int judge(const struct trial *trial, const struct response *answer)
 {
 	const struct completion_stream *stream = &trial->stream;
 
 	if (stream->error[0])
 		return ctl_fail(CTL_FAILED, "%s", stream->error);
 	if (answer->status != CTL_OK)
-		return ctl_fail(answer->status, "%s", answer->error);
+		return response_say(answer);
 	if (!stream->is_done)
 		return ctl_fail(CTL_FAILED, _("the answer of %s ended before it was whole"),
 				trial->model);
@@ -127,17 +127,17 @@ static int ask(const struct ctl *ctl, struct trial *trial, const char *body)
 		.timeout_ns = TIMEOUT_NS,
 	};
 	struct gateway *gateway;
-	struct answer answer;
+	struct response answer;
 	int r;
 
-	answer_init(&answer);
+	response_init(&answer);
 	gateway = gateway_new(ctl, &answer);
 	completion_stream_init(&trial->stream, clock_monotonic_ns());
 	if (gateway && gateway_ask(gateway, &request, &answer) == CTL_OK)
 		gateway_last_times(gateway, &trial->times);
 	r = judge(trial, &answer);
 	gateway_free(gateway);
-	answer_done(&answer);
+	response_done(&answer);
 	return r;
 }
 

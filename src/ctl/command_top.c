@@ -23,7 +23,7 @@ struct top {
 	const struct ctl *ctl;
 	struct screen screen;
 	struct gateway *gateway;
-	struct answer answer;
+	struct response answer;
 	struct stats_view view;
 	uint64_t taken_ns; /* view.now */
 };
@@ -212,16 +212,16 @@ int command_top(struct ctl *ctl)
 
 	if (ctl->json)
 		return ctl_fail(CTL_USAGE, _("top writes no JSON; stats does"));
-	answer_init(&top.answer);
+	response_init(&top.answer);
 	look(&top);
 	/* What is wrong at the beginning is better said than shown. */
 	if (top.answer.status == CTL_OK)
 		r = run(&top);
 	else
-		r = ctl_fail(top.answer.status, "%s", top.answer.error);
+		r = response_say(&top.answer);
 	gateway_free(top.gateway);
 	jsonx_free(top.view.before);
 	jsonx_free(top.view.now);
-	answer_done(&top.answer);
+	response_done(&top.answer);
 	return r;
 }

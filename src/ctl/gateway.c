@@ -3,26 +3,19 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <grp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/i18n.h"
 #include "base/jsonx.h"
 #include "base/version.h"
-#include "config/admin_socket.h"
+#include "ctl/admin_place.h"
 
-#define BODY_MAX_BYTES (64u << 20)
-#define CONNECT_MSEC   5000L
-#define FETCH_NS       (60 * NS_PER_SEC)
-#define OK_FIRST       200
-#define OK_LAST        299
+#define CONNECT_MSEC 5000L
+#define FETCH_NS     (60 * NS_PER_SEC)
+#define OK_FIRST     200
+#define OK_LAST      299
 
 struct gateway {
 	CURL *curl;
@@ -33,115 +26,14 @@ struct gateway {
 
 	/* of the request under way */
 	const struct gateway_request *request;
-	struct answer *answer;
+	struct response *answer;
 	int body_error;
 };
 
-void answer_init(struct answer *answer)
+static int choose_place(struct gateway *gateway, const struct ctl *ctl, struct response *answer)
 {
-	*answer = (struct answer){.status = CTL_OK};
-	buf_init(&answer->body, BODY_MAX_BYTES);
-}
-
-void answer_done(struct answer *answer)
-{
-	buf_done(&answer->body);
-}
-
-static int PRINTF_LIKE(3, 4) fail(struct answer *answer, int status, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(answer->error, sizeof(answer->error), format, ap);
-	va_end(ap);
-	answer->status = status;
-	return status;
-}
-
-/* The first that may be used, else the first that is there; false for none. */
-static bool find_socket(char path[static ADMIN_SOCKET_MAX])
-{
-	char candidate[ADMIN_SOCKET_MAX];
-	bool found = false;
-
-	for (size_t i = 0; admin_socket_path(i, candidate); i++) {
-		bool usable = access(candidate, R_OK | W_OK) == 0;
-
-		/* A folder that may not be looked into may hold one. */
-		if (usable || (!found && (access(candidate, F_OK) == 0 || errno == EACCES))) {
-			memcpy(path, candidate, ADMIN_SOCKET_MAX);
-			found = true;
-		}
-		if (usable)
-			break;
-	}
-	return found;
-}
-
-static int say_permission(struct answer *answer, const char *path)
-{
-	struct stat file;
-	const struct group *group = stat(path, &file) == 0 ? getgrgid(file.st_gid) : NULL;
-
-	/* Joining root's group is no advice. */
-	if (group && file.st_gid != 0)
-		return fail(answer, CTL_UNREACHABLE,
-			    _("permission denied at %s; add yourself to the group %s and log in "
-			      "again, or ask as root"),
-			    path, group->gr_name);
-	return fail(answer, CTL_UNREACHABLE,
-		    _("permission denied at %s; ask as its owner or as root"), path);
-}
-
-/* Why a socket does not answer; curl would only say that it could not connect. */
-static int probe_socket(struct answer *answer, const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
-
-	memcpy(address.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		error = errno;
-	if (fd >= 0)
-		close(fd);
-	switch (error) {
-	case 0:
-		return CTL_OK;
-	case EACCES:
-	case EPERM:
-		return say_permission(answer, path);
-	case ENOENT:
-		return fail(answer, CTL_UNREACHABLE, _("nexusd does not run: there is no %s"),
-			    path);
-	case ECONNREFUSED:
-		return fail(answer, CTL_UNREACHABLE, _("nexusd does not run: nobody listens at %s"),
-			    path);
-	default:
-		return fail(answer, CTL_UNREACHABLE, _("cannot ask at %s: %s"), path,
-			    strerror(error));
-	}
-}
-
-static int choose_place(struct gateway *gateway, const struct ctl *ctl, struct answer *answer)
-{
-	char usual[ADMIN_SOCKET_MAX];
-
-	gateway->url = ctl->url;
-	if (ctl->url)
-		return CTL_OK;
-	gateway->url = "http://localhost";
-	if (ctl->socket && strlen(ctl->socket) >= ADMIN_SOCKET_MAX)
-		return fail(answer, CTL_USAGE, _("the path of the socket is too long: %s"),
-			    ctl->socket);
-	if (ctl->socket)
-		snprintf(gateway->socket, sizeof(gateway->socket), "%s", ctl->socket);
-	else if (!find_socket(gateway->socket))
-		return fail(answer, CTL_UNREACHABLE,
-			    _("nexusd does not run: there is no %s; if it has its admin socket "
-			      "elsewhere, name that with --socket"),
-			    admin_socket_path(0, usual));
-	return probe_socket(answer, gateway->socket);
+	gateway->url = ctl->url ? ctl->url : "http://localhost";
+	return ctl->url ? CTL_OK : admin_place_find(ctl->socket, gateway->socket, answer);
 }
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)
@@ -194,7 +86,7 @@ static bool set_up(struct gateway *gateway)
 	return curl_easy_setopt(curl, CURLOPT_USERAGENT, agent) == CURLE_OK;
 }
 
-struct gateway *gateway_new(const struct ctl *ctl, struct answer *answer)
+struct gateway *gateway_new(const struct ctl *ctl, struct response *answer)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
 
@@ -204,7 +96,7 @@ struct gateway *gateway_new(const struct ctl *ctl, struct answer *answer)
 		gateway->curl = curl_easy_init();
 	if (gateway && gateway->curl && set_up(gateway))
 		return gateway;
-	fail(answer, CTL_FAILED, "%s", _("out of memory"));
+	response_fail(answer, CTL_FAILED, "%s", _("out of memory"));
 	return gateway_free(gateway);
 }
 
@@ -236,42 +128,43 @@ static const char *face_of(const char *path)
 /* An answer that is no success: what nexusd says, or what its saying nothing means. */
 static int judge_refusal(struct gateway *gateway)
 {
-	struct answer *answer = gateway->answer;
+	struct response *answer = gateway->answer;
 	struct json_object *document = jsonx_parse(buf_str(&answer->body));
 	struct json_object *error = jsonx_get(document, "error");
 	struct str message = jsonx_string(jsonx_get(error, "message"));
 	struct str code = jsonx_string(jsonx_get(error, "code"));
 
 	if (answer->http == 404 && (!code.p || str_eq(code, STR_LITERAL("not_found"))))
-		fail(answer, CTL_FAILED,
-		     _("%s does not serve %s; does its listener have the face %s?"),
-		     gateway_place(gateway), gateway->request->path,
-		     face_of(gateway->request->path));
+		response_fail(answer, CTL_FAILED,
+			      _("%s does not serve %s; does its listener have the face %s?"),
+			      gateway_place(gateway), gateway->request->path,
+			      face_of(gateway->request->path));
 	else if (message.p)
-		fail(answer, CTL_FAILED, "%.*s", (int)message.n, message.p);
+		response_fail(answer, CTL_FAILED, "%.*s", (int)message.n, message.p);
 	else
-		fail(answer, CTL_FAILED, _("%s answers with status %u"), gateway_place(gateway),
-		     answer->http);
+		response_fail(answer, CTL_FAILED, _("%s answers with status %u"),
+			      gateway_place(gateway), answer->http);
 	jsonx_free(document);
 	return answer->status;
 }
 
 static int judge(struct gateway *gateway, CURLcode result)
 {
-	struct answer *answer = gateway->answer;
+	struct response *answer = gateway->answer;
 	long http = 0;
 
 	curl_easy_getinfo(gateway->curl, CURLINFO_RESPONSE_CODE, &http);
 	answer->http = (unsigned)http;
 	if (gateway->body_error < 0)
-		return fail(answer, CTL_FAILED, "%s", _("the answer is too large"));
-	if (result != CURLE_OK && gateway->socket[0] && probe_socket(answer, gateway->socket))
+		return response_fail(answer, CTL_FAILED, "%s", _("the answer is too large"));
+	if (result != CURLE_OK && gateway->socket[0] &&
+	    admin_place_probe(gateway->socket, answer) != CTL_OK)
 		return answer->status;
 	if (result != CURLE_OK)
-		return fail(answer, http ? CTL_FAILED : CTL_UNREACHABLE, _("cannot ask at %s: %s"),
-			    gateway_place(gateway),
-			    gateway->curl_error[0] ? gateway->curl_error
-						   : curl_easy_strerror(result));
+		return response_fail(answer, http ? CTL_FAILED : CTL_UNREACHABLE,
+				     _("cannot ask at %s: %s"), gateway_place(gateway),
+				     gateway->curl_error[0] ? gateway->curl_error
+							    : curl_easy_strerror(result));
 	if (http < OK_FIRST || http > OK_LAST)
 		return judge_refusal(gateway);
 	return CTL_OK;
@@ -298,7 +191,7 @@ static CURLcode prepare(struct gateway *gateway, const struct gateway_request *r
 }
 
 int gateway_ask(struct gateway *gateway, const struct gateway_request *request,
-		struct answer *answer)
+		struct response *answer)
 {
 	CURLcode result;
 
@@ -315,9 +208,10 @@ int gateway_ask(struct gateway *gateway, const struct gateway_request *request,
 	return judge(gateway, result);
 }
 
-void gateway_fail_json(const struct gateway *gateway, struct answer *answer)
+void gateway_fail_json(const struct gateway *gateway, struct response *answer)
 {
-	fail(answer, CTL_FAILED, _("%s answers with what is no JSON"), gateway_place(gateway));
+	response_fail(answer, CTL_FAILED, _("%s answers with what is no JSON"),
+		      gateway_place(gateway));
 }
 
 static uint64_t time_of(const struct gateway *gateway, CURLINFO info)
@@ -345,9 +239,9 @@ int gateway_fetch(const struct ctl *ctl, const char *method, const char *path, c
 		.method = method, .path = path, .body = body, .timeout_ns = FETCH_NS};
 	struct json_object *document = NULL;
 	struct gateway *gateway;
-	struct answer answer;
+	struct response answer;
 
-	answer_init(&answer);
+	response_init(&answer);
 	gateway = gateway_new(ctl, &answer);
 	if (gateway && gateway_ask(gateway, &request, &answer) == CTL_OK) {
 		document = jsonx_parse(buf_str(&answer.body));
@@ -355,9 +249,9 @@ int gateway_fetch(const struct ctl *ctl, const char *method, const char *path, c
 			gateway_fail_json(gateway, &answer);
 	}
 	if (answer.status != CTL_OK)
-		ctl_fail(answer.status, "%s", answer.error);
+		response_say(&answer);
 	gateway_free(gateway);
-	answer_done(&answer);
+	response_done(&answer);
 	*ret_document = document;
 	return answer.status;
 }

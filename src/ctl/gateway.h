@@ -6,19 +6,10 @@
 #pragma once
 
 #include "base/attr.h"
-#include "base/buf.h"
-#include "ctl/ctl.h"
+#include "ctl/response.h"
 
 struct gateway;
 struct json_object;
-
-/* How it went. */
-struct answer {
-	int status;       /* CTL_OK for any 2xx, else CTL_FAILED or CTL_UNREACHABLE */
-	unsigned http;    /* 0 when there was no answer */
-	struct buf body;  /* initialised by gateway_new()'s user with answer_init() */
-	char error[1024]; /* what to say, unless CTL_OK */
-};
 
 /* When the phases of a request ended, in ns since its beginning; 0: they did not. */
 struct gateway_times {
@@ -36,20 +27,17 @@ struct gateway_request {
 	uint64_t timeout_ns; /* of all of it; 0: none */
 };
 
-void answer_init(struct answer *answer);
-void answer_done(struct answer *answer);
-
 /* NULL when there is none, and then `answer` says why. */
-struct gateway *gateway_new(const struct ctl *ctl, struct answer *answer) MUST_CHECK;
+struct gateway *gateway_new(const struct ctl *ctl, struct response *answer) MUST_CHECK;
 /* Accepts NULL, returns NULL. */
 struct gateway *gateway_free(struct gateway *gateway);
 /* Where it is, for people. */
 const char *gateway_place(const struct gateway *gateway);
 /* Fills `answer`, whose body is emptied before; returns its status. */
 int gateway_ask(struct gateway *gateway, const struct gateway_request *request,
-		struct answer *answer);
+		struct response *answer);
 /* The answer was good, but is no JSON. */
-void gateway_fail_json(const struct gateway *gateway, struct answer *answer);
+void gateway_fail_json(const struct gateway *gateway, struct response *answer);
 void gateway_last_times(const struct gateway *gateway, struct gateway_times *ret_times);
 
 /* All at once, for most commands: the document of the answer, which the caller frees. An error is

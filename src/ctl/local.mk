@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the library, too, so that tests can link it; nexusd takes none of it.
 libnexusd_a_SOURCES += \
+	src/ctl/admin_place.c \
+	src/ctl/admin_place.h \
 	src/ctl/command_config.c \
 	src/ctl/command_fleet.c \
 	src/ctl/command_metrics.c \
@@ -21,6 +23,8 @@ libnexusd_a_SOURCES += \
 	src/ctl/human.h \
 	src/ctl/libconfig_text.c \
 	src/ctl/libconfig_text.h \
+	src/ctl/response.c \
+	src/ctl/response.h \
 	src/ctl/stats_view.c \
 	src/ctl/stats_view.h \
 	src/ctl/table.c \
