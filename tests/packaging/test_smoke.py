@@ -78,4 +78,27 @@ def test_journal():
     eq(service.journal(cursor), [], "good requests say nothing there")
 
 
+def test_journal_of_requests():
+    """With log.requests each request is an entry, with fields, and journalctl -x explains it."""
+    cursor = service.journal_end()
+    with service.configured('log: { requests = "all"; };\n'):
+        plain = service.ask()
+        stream = service.ask_stream()
+        stream.read_rest()
+        entries = service.journal(cursor, MESSAGE_ID=service.message_id("REQUEST"))
+    by_id = {entry["NEXUSD_REQUEST_ID"]: entry for entry in entries}
+    eq(set(by_id), {plain.header("x-request-id"), stream.head.header("x-request-id")},
+       "two requests are two entries")
+    wanted = {"NEXUSD_MODEL": "demo", "NEXUSD_BACKEND": "demo", "NEXUSD_STATUS": "200",
+              "NEXUSD_OUTCOME": "ok", "NEXUSD_ROUTE": "/v1/chat/completions"}
+    for entry in entries:
+        eq({name: entry.get(name) for name in wanted}, wanted, "its fields say how it went")
+        ok(int(entry["NEXUSD_DURATION_USEC"]) > 0 and int(entry["NEXUSD_TOKENS_PROMPT"]) > 0,
+           "how long it took, and its tokens", entry)
+    ok(int(by_id[stream.head.header("x-request-id")]["NEXUSD_TTFT_USEC"]) > 0,
+       "and of a stream, when its first token was there")
+    shown = must("journalctl", "-x", "-q", "--no-pager", "--after-cursor", cursor)
+    ok("nexusd serves requests" in shown, "journalctl -x explains a start", shown[:2000])
+
+
 tap.run(globals())
