@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	tests/system/test_relay.py \
 	tests/system/test_request_log.py \
 	tests/system/test_routes.py \
+	tests/system/test_scarcity.py \
 	tests/system/test_service.py \
 	tests/system/test_soak.py \
 	tests/system/test_starved.py \
