@@ -57,8 +57,10 @@ function problem() {
 
 # The catalog's @FIELD@ is the field.
 function message() {
+	gsub(/@/, "", row[3])
 	gsub(/@/, "", row[4])
-	printf ".It Dv %s Pq %s , Li %s\n%s", row[1], tolower(row[2]), message_id[row[1]], prose(row[4])
+	printf ".It Dv %s Pq %s , Li %s\n%s", row[1], tolower(row[2]), message_id[row[1]],
+		prose(row[3] ". " row[4])
 	if (row[5] !~ /^No action/)
 		printf "%s", prose(row[5])
 }

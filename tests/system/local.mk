@@ -7,10 +7,13 @@ check_PROGRAMS += \
 	tests/system/gated_nexusd \
 	tests/system/openmetrics_judge \
 	tests/system/starved_nexusd \
+	tests/system/translated_nexusctl \
 	tests/system/translated_nexusd
+built_translations = $(AM_CPPFLAGS) -DLOCALEDIR='"$(abs_top_builddir)/tests/locale"'
+tests_system_translated_nexusctl_SOURCES = src/nexusctl.c
+tests_system_translated_nexusctl_CPPFLAGS = $(built_translations)
 tests_system_translated_nexusd_SOURCES = src/main.c
-tests_system_translated_nexusd_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DLOCALEDIR='"$(abs_top_builddir)/tests/locale"'
+tests_system_translated_nexusd_CPPFLAGS = $(built_translations)
 tests_system_openmetrics_judge_SOURCES = tests/system/openmetrics_judge.c $(exposition_judge)
 tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray

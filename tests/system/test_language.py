@@ -15,16 +15,16 @@ GERMAN = {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
 BAD = "workers = 1;\nwrokers = 2;\n"
 
 
-def translated():
-    """nexusd with its translations in the build, not where they are to be installed."""
-    program = pathlib.Path(find_program()).parent / "tests/system/translated_nexusd"
+def translated(name):
+    """A program with its translations in the build, not where they are to be installed."""
+    program = pathlib.Path(find_program()).parent / f"tests/system/translated_{name}"
     if os.environ.get("NEXUSD_NLS") == "no":
         raise Skip("built without translations")
     return str(program)
 
 
-def run(*args, **environment):
-    return subprocess.run([translated(), *args], capture_output=True, text=True, timeout=20,
+def run(*args, program="nexusd", **environment):
+    return subprocess.run([translated(program), *args], capture_output=True, text=True, timeout=20,
                           env={"PATH": os.environ["PATH"], **environment}, check=False)
 
 
@@ -61,6 +61,22 @@ def test_usage():
        "a wrong argument")
 
 
+def test_nexusctl():
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        nowhere = {"RUNTIME_DIRECTORY": folder, **GERMAN}
+        done = run("status", program="nexusctl", **nowhere)
+        ok(done.returncode and "nexusd läuft nicht" in done.stderr, "what went wrong", done.stderr)
+        done = run("--help", program="nexusctl", **nowhere)
+        ok(done.stdout.startswith("Aufruf: nexusctl") and "Zeigt, ob nexusd" in done.stdout,
+           "--help", done.stdout)
+        done = run("config", "explain", "workers", program="nexusctl", **nowhere)
+        ok("Threads, die Anfragen bedienen." in done.stdout, "what an option is", done.stdout)
+        done = run("config", "explain", "timeouts.head", program="nexusctl",
+                   **{**nowhere, "LC_ALL": "de_DE.UTF-8", "LC_NUMERIC": "de_DE.UTF-8"})
+        ok(" 0.001 " in done.stdout and "0,001" not in done.stdout, "numbers have points",
+           done.stdout)
+
+
 def test_numbers_keep_their_points():
     status, said = check("timeouts: { head = 0.25; };\nhealth: { interval = 1.5; };\n",
                          LANGUAGE="de", LC_ALL="de_DE.UTF-8", LC_NUMERIC="de_DE.UTF-8")
@@ -68,7 +84,7 @@ def test_numbers_keep_their_points():
 
 
 def test_log():
-    with Daemon(backends=[{"name": "demo", "type": "demo"}], program=translated(),
+    with Daemon(backends=[{"name": "demo", "type": "demo"}], program=translated("nexusd"),
                 env=GERMAN) as daemon:
         ok(daemon.wait_stderr("Serving on"), "the log is in English", daemon.stderr)
         eq(daemon.chat("demo").status, 200, "and so are answers")
