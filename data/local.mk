@@ -25,7 +25,8 @@ CLEANFILES += data/nexusd.service
 
 data/nexusd.service: data/nexusd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) data && \
-	$(SED) 's|@sbindir[@]|$(sbindir)|g' '$(srcdir)/data/nexusd.service.in' >$@.tmp && mv $@.tmp $@
+	$(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@service_type[@]|$(service_type)|' \
+		-e '$(service_notify_only)' '$(srcdir)/data/nexusd.service.in' >$@.tmp && mv $@.tmp $@
 
 if WITH_UNITS
 nodist_systemdsystemunit_DATA = data/nexusd.service

@@ -34,7 +34,7 @@ static const struct option long_options[] = {
 
 int main(int argc, char **argv)
 {
-	struct daemon_options options = {0};
+	struct daemon_options options = {.argv = argv};
 	bool check = false;
 	int option;
 

@@ -131,7 +131,8 @@ static int reload(struct daemon *daemon, struct buf *out)
 {
 	struct jsonw w;
 
-	if (is_draining(daemon) || !is_ready(daemon))
+	/* In a handover it is the new process that reads the configuration. */
+	if (is_draining(daemon) || !is_ready(daemon) || daemon->handover)
 		return -ESHUTDOWN;
 	reload_config(daemon);
 	if (daemon->last_reload.result < 0) {

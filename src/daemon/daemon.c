@@ -7,13 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/admin.h"
 #include "daemon/daemon_state.h"
+#include "daemon/duties.h"
+#include "daemon/handover.h"
+#include "daemon/inheritance.h"
 #include "daemon/process_metrics.h"
-#include "daemon/service.h"
 
 static int process_up(struct daemon *daemon)
 {
@@ -106,6 +109,7 @@ static int control_up(struct daemon *daemon)
 	timer_init(&daemon->rebuild, reload_rebuild_due);
 	timer_init(&daemon->overdue, shutdown_overdue);
 	timer_init(&daemon->progress, shutdown_progress);
+	duties_init(daemon);
 	return 0;
 }
 
@@ -156,6 +160,13 @@ static void backends_down(struct daemon *daemon)
 	daemon->prober = prober_free(daemon->prober);
 	daemon->table = route_table_unref(daemon->table);
 	daemon->backends = backends_free(daemon->backends);
+}
+
+/* After all that counts: the process that took over hears the last of it. */
+static void handover_down(struct daemon *daemon)
+{
+	daemon->handover = handover_free(daemon->handover);
+	inheritance_down(daemon);
 }
 
 static int history_up(struct daemon *daemon)
@@ -265,22 +276,6 @@ static void workers_down(struct daemon *daemon)
 	free(daemon->heartbeats);
 }
 
-static void watchdog_due(struct timer *timer)
-{
-	struct daemon *daemon = container_of(timer, struct daemon, watchdog);
-	bool all_move = true;
-
-	for (size_t i = 0; i < daemon->n_workers; i++)
-		all_move &= worker_heartbeat(daemon->workers[i]) != daemon->heartbeats[i];
-	for (size_t i = 0; i < daemon->n_workers && all_move; i++)
-		daemon->heartbeats[i] = worker_heartbeat(daemon->workers[i]);
-	if (all_move)
-		service_watchdog_ping();
-	/* The timer that has just fired left room for itself. */
-	(void)!loop_timer_set(daemon->loop, timer,
-			      loop_now_ns(daemon->loop) + service_watchdog_ns() / 3);
-}
-
 static void signal_ready(struct watch *watch, uint32_t events UNUSED)
 {
 	struct daemon *daemon = container_of(watch, struct daemon, signals);
@@ -288,9 +283,15 @@ static void signal_ready(struct watch *watch, uint32_t events UNUSED)
 
 	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo != SIGHUP)
+	if (info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR2)
 		shutdown_begin(daemon);
-	else if (!atomic_load_explicit(&daemon->lifecycle.draining, memory_order_relaxed))
+	else if (daemon_is_stopping(daemon))
+		return;
+	else if (info.ssi_signo == SIGUSR2)
+		handover_begin(daemon);
+	else if (!atomic_load_explicit(&daemon->lifecycle.ready, memory_order_relaxed))
+		daemon->reload_is_due = true;
+	else if (!handover_defers_reload(daemon->handover))
 		reload_config(daemon);
 }
 
@@ -304,6 +305,7 @@ static int signals_up(struct daemon *daemon)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR2);
 	/* Before the first thread is made: all inherit it. */
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return -EINVAL;
@@ -320,23 +322,26 @@ static void signals_down(struct daemon *daemon)
 		close(fd);
 }
 
+bool daemon_is_stopping(const struct daemon *daemon)
+{
+	return atomic_load_explicit(&daemon->lifecycle.draining, memory_order_relaxed);
+}
+
 static int service_up(struct daemon *daemon)
 {
-	char status[256];
+	int r = 0;
 
-	timer_init(&daemon->watchdog, watchdog_due);
-	if (service_watchdog_ns() > 0 &&
-	    loop_timer_set(daemon->loop, &daemon->watchdog, loop_now_ns(daemon->loop)) < 0)
-		return -ENOMEM;
 	atomic_store_explicit(&daemon->lifecycle.ready, true, memory_order_relaxed);
-	service_ready("%s", reload_status(daemon, status, sizeof(status)));
-	log_event(MESSAGE_STARTED, "%s", reload_status(daemon, status, sizeof(status)));
-	return 0;
+	if (inheritance_is_served(daemon->inheritance))
+		r = duties_take(daemon);
+	if (r == 0 && daemon->reload_is_due)
+		reload_config(daemon);
+	return r;
 }
 
 static void service_down(struct daemon *daemon)
 {
-	loop_timer_clear(daemon->loop, &daemon->watchdog);
+	duties_drop(daemon);
 	loop_timer_clear(daemon->loop, &daemon->rebuild);
 	loop_timer_clear(daemon->loop, &daemon->overdue);
 	loop_timer_clear(daemon->loop, &daemon->progress);
@@ -355,6 +360,7 @@ static const struct stage {
 	{"signals", signals_up, signals_down},
 	{"client", client_up, client_down},
 	{"backends", backends_up, backends_down},
+	{"handover", inheritance_up, handover_down},
 	{"history", history_up, history_down},
 	{"statsd", statsd_up, statsd_down},
 	{"listeners", sockets_open, sockets_close},
@@ -368,12 +374,12 @@ int daemon_run(const struct daemon_options *options)
 	size_t reached = 0;
 	int r = 0;
 
-	while (reached < ARRAY_SIZE(stages) && r == 0) {
+	while (reached < ARRAY_SIZE(stages) && r == 0 && !daemon_is_stopping(&daemon)) {
 		r = stages[reached].up(&daemon);
 		log_debug("%s: %s", stages[reached].name, r < 0 ? strerror(-r) : "up");
 		reached++;
 	}
-	if (r == 0)
+	if (r == 0 && reached == ARRAY_SIZE(stages))
 		loop_run(daemon.loop);
 	else if (r == -ENOMEM)
 		log_event(MESSAGE_START_FAILED, "cannot start: out of memory");

@@ -12,6 +12,7 @@
 #include "base/log.h"
 
 struct daemon_options {
+	char *const *argv;       /* of this process, for the one that it may hand over to */
 	const char *config_path; /* NULL: the default */
 	bool has_log_level;      /* on the command line: wins over the configuration */
 	enum log_level log_level;

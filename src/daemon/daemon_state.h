@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of the process, shared by the stages (daemon.c), reload.c and shutdown.c. Main
- * thread only. */
+/* The inside of the process, shared by the files of this folder. Main thread only. */
 #pragma once
-
-#include <sys/signalfd.h>
 
 #include "api/control.h"
 #include "backend/backends.h"
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
+#include "daemon/service.h"
 #include "daemon/worker.h"
 #include "export/history.h"
 #include "export/statsd.h"
@@ -48,18 +46,30 @@ struct daemon {
 	struct worker **workers;
 	size_t n_workers;
 
+	struct service service;
+	struct service_socket *inherited; /* until the listeners are open */
+	size_t n_inherited;
+	struct inheritance *inheritance; /* from an old process */
+	struct handover *handover;       /* to a new one; NULL: none was asked for */
+
 	struct watch signals;
+	bool reload_is_due;   /* was asked for before there was anything to reload */
 	struct timer rebuild; /* of the route table, when a list of models changed */
 	uint64_t rebuilt_ns;
 	unsigned n_rebuilds; /* asked for by changed models */
 	struct timer watchdog;
 	uint64_t *heartbeats; /* as of the last ping, one per worker */
+	struct timer status;
 
 	/* shutdown.c */
 	size_t n_stopped_accepting, n_drained; /* workers */
 	struct timer overdue, progress;
 	bool hurried;
 };
+
+/* daemon.c */
+/* Was a stop asked for? */
+bool daemon_is_stopping(const struct daemon *daemon);
 
 /* reload.c */
 /* The counters of reloads are there from the start: the first failure is a step from 0. */
@@ -73,12 +83,14 @@ void reload_models_changed(void *daemon);
 void reload_rebuild_due(struct timer *timer);
 /* The level of the command line, else of the configuration. */
 void reload_apply_log_level(const struct daemon *daemon);
-/* What STATUS says while serving, at most `size` bytes. */
-const char *reload_status(const struct daemon *daemon, char *text, size_t size);
 
 /* shutdown.c */
 /* Takes nothing new and ends the loop once everything under way is done or overdue. */
 void shutdown_begin(struct daemon *daemon);
+/* Tells requests that still run that their time is over, and ends the loop soon. */
+void shutdown_hurry(struct daemon *daemon);
+/* Ends the loop if there is nothing left to wait for. */
+void shutdown_look(struct daemon *daemon);
 void shutdown_worker_stopped_accepting(void *daemon);
 void shutdown_worker_drained(void *daemon);
 void shutdown_overdue(struct timer *timer);
@@ -89,5 +101,7 @@ void shutdown_end(struct daemon *daemon);
 /* sockets.c */
 /* Opens or inherits the listeners of daemon->config. Errors are logged. */
 int sockets_open(struct daemon *daemon) MUST_CHECK;
+/* Lets the service manager, if there is one, keep those that were opened here. */
+void sockets_store(struct daemon *daemon);
 /* Safe to call again. */
 void sockets_close(struct daemon *daemon);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can change while requests run: the configuration and the backends' models. */
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
-#include "daemon/service.h"
+#include "daemon/status.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
  * often. */
@@ -91,15 +90,6 @@ void reload_apply_log_level(const struct daemon *daemon)
 		log_set_level(level);
 }
 
-const char *reload_status(const struct daemon *daemon, char *text, size_t size)
-{
-	snprintf(text, size, "Serving on %s%s with %zu workers and %zu backends",
-		 daemon->n_listeners ? daemon->listeners[0]->address : "nothing",
-		 daemon->n_listeners > 1 ? " and more" : "", daemon->n_workers,
-		 daemon->config->n_backends);
-	return text;
-}
-
 static void warn_of_restart_options(const struct config *before, const struct config *after)
 {
 	struct buf names;
@@ -146,10 +136,10 @@ void reload_config(struct daemon *daemon)
 {
 	struct config *config = NULL;
 	struct buf *error = &daemon->last_reload.error;
-	char status[256];
+	char status[STATUS_BYTES];
 	int r;
 
-	service_reloading();
+	service_reloading(&daemon->service);
 	buf_clear(error);
 	r = config_load(daemon->options->config_path, &config, error);
 	if (r == 0) {
@@ -168,5 +158,5 @@ void reload_config(struct daemon *daemon)
 		slab_add(daemon->slab, daemon->reloads.succeeded, 1);
 		log_event(MESSAGE_RELOADED, "configuration reloaded");
 	}
-	service_ready("%s", reload_status(daemon, status, sizeof(status)));
+	service_ready(&daemon->service, status_text(daemon, status));
 }

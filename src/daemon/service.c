@@ -10,47 +10,83 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-static void PRINTF_LIKE(2, 0) notify_status(const char *state, const char *format, va_list ap)
-{
-	char status[512];
+/* Nobody listens, or will not hear: nothing to be done about it here or below. */
+static void notify(const struct service *service, const char *format, ...) PRINTF_LIKE(2, 3);
 
-	vsnprintf(status, sizeof(status), format, ap);
-	/* Nobody listens, or will not hear: nothing to be done about it here or below. */
-	(void)sd_notifyf(0, "%s\nSTATUS=%s", state, status);
-}
-
-void service_ready(const char *format, ...)
+static void notify(const struct service *service, const char *format, ...)
 {
+	char text[2 * SERVICE_STATUS_BYTES];
 	va_list ap;
 
+	if (service->is_mute)
+		return;
 	va_start(ap, format);
-	notify_status("READY=1", format, ap);
+	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	(void)sd_notify(0, text);
 }
 
-void service_stopping(const char *format, ...)
+bool service_is_managed(const struct service *service)
 {
-	va_list ap;
-
-	va_start(ap, format);
-	notify_status("STOPPING=1", format, ap);
-	va_end(ap);
+	return !service->is_mute && getenv("NOTIFY_SOCKET");
 }
 
-void service_reloading(void)
+static void notify_status(struct service *service, const char *state, const char *status)
 {
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reloading",
-			 (unsigned long long)(clock_monotonic_ns() / NS_PER_USEC));
+	snprintf(service->status, sizeof(service->status), "%s", status);
+	notify(service, "%sSTATUS=%s", state, service->status);
 }
 
-void service_extend_timeout(uint64_t usec)
+void service_ready(struct service *service, const char *status)
 {
-	(void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)usec);
+	notify_status(service, "READY=1\n", status);
 }
 
-void service_watchdog_ping(void)
+void service_status(struct service *service, const char *status)
 {
-	(void)sd_notify(0, "WATCHDOG=1");
+	if (strcmp(service->status, status) != 0)
+		notify_status(service, "", status);
+}
+
+void service_stopping(struct service *service, const char *status)
+{
+	notify_status(service, "STOPPING=1\n", status);
+}
+
+void service_reloading(struct service *service)
+{
+	char state[80];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu\n",
+		 (unsigned long long)(clock_monotonic_ns() / NS_PER_USEC));
+	notify_status(service, state, "Reloading");
+}
+
+void service_extend_timeout(const struct service *service, uint64_t usec)
+{
+	notify(service, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)usec);
+}
+
+void service_watchdog_ping(const struct service *service)
+{
+	notify(service, "WATCHDOG=1");
+}
+
+void service_give_way(struct service *service, pid_t pid)
+{
+	notify(service, "MAINPID=%lld", (long long)pid);
+	service->is_mute = true;
+}
+
+void service_store(const struct service *service, const int *fds, size_t n)
+{
+	static const char store[] = "FDSTORE=1\nFDPOLL=0\nFDNAME=" SERVICE_OWN_NAME;
+
+	if (!service_is_managed(service))
+		return;
+	notify(service, "FDSTOREREMOVE=1\nFDNAME=%s", SERVICE_OWN_NAME);
+	for (size_t i = 0; i < n; i++)
+		(void)sd_pid_notify_with_fds(0, 0, store, &fds[i], 1);
 }
 
 uint64_t service_watchdog_ns(void)

@@ -2,7 +2,8 @@
 /* The way out: drain, then hurry, then leave. */
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
-#include "daemon/service.h"
+#include "daemon/handover.h"
+#include "daemon/inheritance.h"
 
 /* How often the service manager hears that the drain goes on, and what it is asked for. */
 #define PROGRESS_NS        (5 * NS_PER_SEC)
@@ -30,31 +31,46 @@ void shutdown_worker_drained(void *context)
 {
 	struct daemon *daemon = context;
 
-	if (++daemon->n_drained == daemon->n_workers)
+	daemon->n_drained++;
+	shutdown_look(daemon);
+}
+
+void shutdown_look(struct daemon *daemon)
+{
+	/* An old process still has requests of its own; what it counts would be lost. */
+	if (daemon->n_workers > 0 && daemon->n_drained == daemon->n_workers &&
+	    !inheritance_is_open(daemon->inheritance))
 		loop_stop(daemon->loop);
+}
+
+void shutdown_hurry(struct daemon *daemon)
+{
+	if (daemon->hurried)
+		return;
+	log_event(MESSAGE_DRAIN_OVERDUE,
+		  "the drain's time is over; requests still running are ended");
+	daemon->hurried = true;
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		worker_hurry(daemon->workers[i]);
+	inheritance_hurry(daemon->inheritance);
+	set_timer(daemon, &daemon->overdue, HURRY_NS);
 }
 
 void shutdown_overdue(struct timer *timer)
 {
 	struct daemon *daemon = container_of(timer, struct daemon, overdue);
 
-	if (daemon->hurried) {
+	if (daemon->hurried)
 		loop_stop(daemon->loop);
-		return;
-	}
-	log_event(MESSAGE_DRAIN_OVERDUE,
-		  "the drain's time is over; requests still running are ended");
-	daemon->hurried = true;
-	for (size_t i = 0; i < daemon->n_workers; i++)
-		worker_hurry(daemon->workers[i]);
-	set_timer(daemon, timer, HURRY_NS);
+	else
+		shutdown_hurry(daemon);
 }
 
 void shutdown_progress(struct timer *timer)
 {
 	struct daemon *daemon = container_of(timer, struct daemon, progress);
 
-	service_extend_timeout(PROGRESS_WISH_USEC);
+	service_extend_timeout(&daemon->service, PROGRESS_WISH_USEC);
 	set_timer(daemon, timer, PROGRESS_NS);
 }
 
@@ -66,12 +82,15 @@ void shutdown_begin(struct daemon *daemon)
 		loop_stop(daemon->loop);
 		return;
 	}
-	service_stopping("Draining");
+	handover_call_off(daemon);
+	service_stopping(&daemon->service, "Draining");
 	log_event(MESSAGE_DRAINING, "draining: no new connections, requests under way may finish");
 	set_timer(daemon, &daemon->overdue, daemon->config->timeouts.drain);
 	set_timer(daemon, &daemon->progress, 0);
 	for (size_t i = 0; i < daemon->n_workers; i++)
 		worker_drain(daemon->workers[i]);
+	if (daemon->n_workers == 0)
+		loop_stop(daemon->loop);
 }
 
 void shutdown_end(struct daemon *daemon)

@@ -9,7 +9,8 @@
 
 #include "config/admin_socket.h"
 #include "daemon/daemon_state.h"
-#include "daemon/service.h"
+
+enum { ADMIN_FACES = FACE_API | FACE_METRICS | FACE_ADMIN, ADMIN_MODE = 0660 };
 
 static const struct {
 	const char *name;
@@ -33,13 +34,21 @@ static ssize_t find_configured(const struct config *config, int fd)
 	return -1;
 }
 
-static int adopt(struct daemon *daemon, const struct service_socket *socket, bool *taken)
+static bool is_own(const struct service_socket *socket)
+{
+	return socket->name && strcmp(socket->name, SERVICE_OWN_NAME) == 0;
+}
+
+static int adopt(struct daemon *daemon, struct service_socket *socket, bool *taken)
 {
 	const struct config *config = daemon->config;
 	ssize_t at = find_configured(config, socket->fd);
 	unsigned faces = at >= 0 ? config->listeners[at].faces : faces_of_name(socket->name);
+	struct listener *listener;
 	int r;
 
+	if (at < 0 && is_own(socket))
+		return 0; /* the admin socket, or of another configuration */
 	if (!faces) {
 		log_event(MESSAGE_START_FAILED,
 			  "inherited socket %d (%s) is no configured listener and its name is no "
@@ -63,16 +72,17 @@ static int adopt(struct daemon *daemon, const struct service_socket *socket, boo
 			  socket->fd, socket->name ? socket->name : "without a name");
 		return -EINVAL;
 	}
-	r = listener_adopt(socket->fd, faces, &daemon->listeners[daemon->n_listeners]);
+	r = listener_adopt(socket->fd, faces, is_own(socket) ? NULL : socket->name, &listener);
 	if (r < 0) {
 		log_event(MESSAGE_START_FAILED, "inherited socket %d does not listen: %s",
 			  socket->fd, strerror(-r));
 		return r;
 	}
-	daemon->n_listeners++;
+	socket->fd = -1;
+	daemon->listeners[daemon->n_listeners++] = listener;
 	if (at >= 0)
 		taken[at] = true;
-	return 0;
+	return is_own(socket) ? listener_own_file(listener, config->listeners[at].mode) : 0;
 }
 
 static int open_configured(struct daemon *daemon, const struct listener_config *config)
@@ -95,19 +105,45 @@ static int open_configured(struct daemon *daemon, const struct listener_config *
 	return r;
 }
 
+/* -ENOENT: no process before this one had it. */
+static int adopt_admin(struct daemon *daemon, const char *address)
+{
+	for (size_t i = 0; i < daemon->n_inherited; i++) {
+		struct service_socket *socket = &daemon->inherited[i];
+		struct listener **listener = &daemon->listeners[daemon->n_listeners];
+		int r;
+
+		if (socket->fd < 0 || !listener_has_address(socket->fd, address))
+			continue;
+		r = listener_adopt(socket->fd, ADMIN_FACES, NULL, listener);
+		if (r < 0)
+			return r;
+		socket->fd = -1;
+		r = listener_own_file(*listener, ADMIN_MODE);
+		if (r < 0)
+			listener_free(*listener);
+		return r;
+	}
+	return -ENOENT;
+}
+
 /* Makes the folder when that is ours to do. */
 static int open_admin_at(struct daemon *daemon, char *path, struct buf *error)
 {
 	char address[ADMIN_SOCKET_MAX + sizeof("unix:")];
 	char *slash = strrchr(path, '/');
+	int r;
 
 	snprintf(address, sizeof(address), "unix:%s", path);
+	r = adopt_admin(daemon, address);
+	if (r != -ENOENT)
+		return r;
 	if (slash) {
 		*slash = '\0';
 		(void)mkdir(path, 0700);
 		*slash = '/';
 	}
-	return listener_open(address, FACE_API | FACE_METRICS | FACE_ADMIN, 0660,
+	return listener_open(address, ADMIN_FACES, ADMIN_MODE,
 			     &daemon->listeners[daemon->n_listeners], error);
 }
 
@@ -136,39 +172,56 @@ static void open_admin(struct daemon *daemon)
 	buf_done(&error);
 }
 
-static int open_all(struct daemon *daemon, const struct service_socket *sockets, size_t n_sockets)
+/* Of processes with another configuration. */
+static void close_left_over(struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->n_inherited; i++)
+		if (daemon->inherited[i].fd >= 0)
+			close(daemon->inherited[i].fd);
+	daemon->inherited = service_sockets_free(daemon->inherited, daemon->n_inherited);
+	daemon->n_inherited = 0;
+}
+
+int sockets_open(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
 	bool *taken = calloc(config->n_listeners + 1, sizeof(*taken));
 	int r = taken ? 0 : -ENOMEM;
 
-	daemon->listeners = calloc(config->n_listeners + n_sockets + 1, sizeof(struct listener *));
+	daemon->listeners =
+		calloc(config->n_listeners + daemon->n_inherited + 1, sizeof(struct listener *));
 	if (!daemon->listeners)
 		r = -ENOMEM;
-	for (size_t i = 0; i < n_sockets && r == 0; i++)
-		r = adopt(daemon, &sockets[i], taken);
+	for (size_t i = 0; i < daemon->n_inherited && r == 0; i++)
+		r = adopt(daemon, &daemon->inherited[i], taken);
 	for (size_t i = 0; i < config->n_listeners && r == 0; i++)
 		if (!taken[i])
 			r = open_configured(daemon, &config->listeners[i]);
 	if (r == 0)
 		open_admin(daemon);
+	close_left_over(daemon);
 	free(taken);
 	return r;
 }
 
-int sockets_open(struct daemon *daemon)
+void sockets_store(struct daemon *daemon)
 {
-	struct service_socket *sockets = NULL;
+	int *fds = calloc(daemon->n_listeners + 1, sizeof(*fds));
 	size_t n = 0;
-	int r = service_inherited(&sockets, &n);
 
-	if (r < 0)
-		log_event(MESSAGE_START_FAILED, "cannot take the inherited sockets: %s",
-			  strerror(-r));
-	else
-		r = open_all(daemon, sockets, n);
-	service_sockets_free(sockets, n);
-	return r;
+	if (!fds || !service_is_managed(&daemon->service)) {
+		free(fds);
+		return;
+	}
+	for (size_t i = 0; i < daemon->n_listeners; i++) {
+		if (daemon->listeners[i]->name)
+			continue;
+		fds[n++] = daemon->listeners[i]->fd;
+		/* The next process takes the socket as it is: it must be found at its path. */
+		listener_leave_file(daemon->listeners[i]);
+	}
+	service_store(&daemon->service, fds, n);
+	free(fds);
 }
 
 void sockets_close(struct daemon *daemon)

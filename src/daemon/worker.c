@@ -32,7 +32,7 @@ struct worker {
 	const struct series *lag;
 	uint64_t turns; /* of the loop, observed in `lag` */
 	bool draining, reported;
-	struct mail drain_mail, hurry_mail;               /* to the worker */
+	struct mail drain_mail, retire_mail, hurry_mail;  /* to the worker */
 	struct mail stopped_accepting_mail, drained_mail; /* to main */
 };
 
@@ -133,15 +133,31 @@ static void table_delivered(struct mail *mail)
 	free(new_table);
 }
 
+static void take_nothing_new(struct worker *worker)
+{
+	if (!worker->draining)
+		mailbox_post(worker->in.main, &worker->stopped_accepting_mail);
+	worker->draining = true;
+}
+
 static void drain_delivered(struct mail *mail)
 {
 	struct worker *worker = container_of(mail, struct worker, drain_mail);
 
 	if (!worker->server)
 		return;
-	worker->draining = true;
 	server_drain(worker->server);
-	mailbox_post(worker->in.main, &worker->stopped_accepting_mail);
+	take_nothing_new(worker);
+}
+
+static void retire_delivered(struct mail *mail)
+{
+	struct worker *worker = container_of(mail, struct worker, retire_mail);
+
+	if (!worker->server)
+		return;
+	server_retire(worker->server);
+	take_nothing_new(worker);
 }
 
 static void hurry_delivered(struct mail *mail)
@@ -244,6 +260,7 @@ struct worker *worker_new(const struct worker_inputs *inputs)
 	timer_init(&worker->beat, beat);
 	timer_init(&worker->trim, trim);
 	worker->drain_mail.deliver = drain_delivered;
+	worker->retire_mail.deliver = retire_delivered;
 	worker->hurry_mail.deliver = hurry_delivered;
 	worker->stopped_accepting_mail.deliver = stopped_accepting_delivered;
 	worker->drained_mail.deliver = drained_delivered;
@@ -302,6 +319,11 @@ int worker_set_route_table(struct worker *worker, struct route_table *table)
 void worker_drain(struct worker *worker)
 {
 	mailbox_post(worker->mailbox, &worker->drain_mail);
+}
+
+void worker_retire(struct worker *worker)
+{
+	mailbox_post(worker->mailbox, &worker->retire_mail);
 }
 
 void worker_hurry(struct worker *worker)

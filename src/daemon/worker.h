@@ -24,7 +24,7 @@ struct worker_inputs {
 	struct history *history; /* outlives the worker */
 	struct statsd *statsd;   /* outlives the worker */
 	const struct lifecycle *lifecycle;
-	struct control *control; /* outlives the worker */
+	struct control *control;           /* outlives the worker */
 	struct listener *const *listeners; /* outlive the worker */
 	size_t n_listeners;
 	struct route_table *table; /* worker_new() takes a reference */
@@ -32,8 +32,8 @@ struct worker_inputs {
 	size_t n_steps;
 	uint64_t beat_ns; /* turn at least this often; 0: only when there is work */
 	struct mailbox *main;
-	/* On the main thread, once each, after worker_drain(): no new connections are taken any
-	 * more; the last one is gone. */
+	/* On the main thread, once each, after worker_drain() or _retire(): no new connections are
+	 * taken any more; the last one is gone. */
 	void (*stopped_accepting)(void *context);
 	void (*drained)(void *context);
 	void *context;
@@ -53,6 +53,8 @@ struct worker *worker_free(struct worker *worker);
 int worker_set_route_table(struct worker *worker, struct route_table *table) MUST_CHECK;
 /* No new connections; `drained` is called when the last one is gone. */
 void worker_drain(struct worker *worker);
+/* The same, but idle connections may bring one more request each. */
+void worker_retire(struct worker *worker);
 /* The time for it is over: requests still running are told so. */
 void worker_hurry(struct worker *worker);
 uint64_t worker_heartbeat(const struct worker *worker);

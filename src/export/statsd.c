@@ -16,6 +16,7 @@ struct statsd {
 	struct statsd_inputs inputs;
 	struct config *config; /* NULL while switched off */
 	bool was_configured;
+	bool is_leaving;
 	struct resolver *resolver;
 	struct statsd_ledger ledger;
 	struct statsd_packets packets;
@@ -63,6 +64,7 @@ static bool prepare_push(struct statsd *statsd)
 		.config = statsd->config,
 		.ledger = &statsd->ledger,
 		.time_sec = clock_realtime_msec() / 1000,
+		.is_leaving = statsd->is_leaving,
 	};
 
 	if (!statsd_sender_prepare(&statsd->sender))
@@ -190,6 +192,11 @@ int statsd_configure(struct statsd *statsd, struct config *config)
 		 config->statsd.address);
 	pthread_mutex_unlock(&statsd->mutex);
 	return r;
+}
+
+void statsd_leave(struct statsd *statsd)
+{
+	statsd->is_leaving = true;
 }
 
 void statsd_finish(struct statsd *statsd)

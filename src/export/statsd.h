@@ -35,6 +35,9 @@ struct statsd *statsd_free(struct statsd *statsd);
  * for the first time is pushed only if that happens at the first call. -ENOMEM: it is switched
  * off. */
 int statsd_configure(struct statsd *statsd, struct config *config) MUST_CHECK;
+/* Another process takes over: from now on only what is counted here is pushed, no gauge and no
+ * total, which the other one tells. */
+void statsd_leave(struct statsd *statsd);
 /* One last push, when the loop does not run any more: takes 200 ms at most. */
 void statsd_finish(struct statsd *statsd);
 

@@ -99,7 +99,8 @@ int statsd_ledger_start_here(struct statsd_ledger *ledger, struct registry *regi
 	struct start start = {ledger, 0};
 	int r = snapshot_visit(registry, &(struct snapshot_visitor){.sample = take_as_sent,
 								    .context = &start,
-								    .merged = true});
+								    .merged = true,
+								    .own = true});
 
 	return r < 0 ? r : start.error;
 }

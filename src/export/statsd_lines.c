@@ -107,7 +107,9 @@ static void write_line(struct writer *w, const char *suffix, const struct statsd
 
 static void write_gauge(struct writer *w, const char *suffix, int64_t value)
 {
-	write_line(w, suffix, &(struct statsd_value){STATSD_GAUGE, value, w->divisor, 1}, 0, 0);
+	if (!w->inputs->is_leaving)
+		write_line(w, suffix, &(struct statsd_value){STATSD_GAUGE, value, w->divisor, 1}, 0,
+			   0);
 }
 
 /* Whole units of what is not sent yet, the rest waits for a later push. */
@@ -179,7 +181,7 @@ static void write_sample(void *context, const struct sample *sample)
 	uint64_t place = 0;
 	int r = 0;
 
-	if (!w->is_wanted)
+	if (!w->is_wanted || (w->inputs->is_leaving && w->format.dialect->has_totals))
 		return;
 	if (w->row->kind != KIND_GAUGE)
 		r = statsd_ledger_place(w->inputs->ledger, sample, &place);
@@ -217,10 +219,13 @@ int statsd_lines_append(const struct statsd_lines_inputs *inputs, struct statsd_
 
 	statsd_name_init(&w.name);
 	buf_init(&w.line, LINE_MAX_BYTES);
-	r = snapshot_visit(inputs->registry, &(struct snapshot_visitor){.family = begin_family,
-									.sample = write_sample,
-									.context = &w,
-									.merged = true});
+	/* What an earlier process counted, that one pushed; only totals take it in. */
+	r = snapshot_visit(inputs->registry,
+			   &(struct snapshot_visitor){.family = begin_family,
+						      .sample = write_sample,
+						      .context = &w,
+						      .merged = true,
+						      .own = !w.format.dialect->has_totals});
 	statsd_name_done(&w.name);
 	buf_done(&w.line);
 	return r < 0 ? r : w.error;

@@ -18,6 +18,7 @@ struct statsd_lines_inputs {
 	const struct config *config;
 	struct statsd_ledger *ledger; /* read; it is told when packets go out */
 	uint64_t time_sec;            /* since 1970 */
+	bool is_leaving;              /* gauges and totals are another process's by now */
 };
 
 /* Appends to `packets`. -ENOMEM, -EMSGSIZE: some lines are missing, those that are there hold. */

@@ -47,7 +47,8 @@ struct server {
 	bool mhd_ready;      /* libmicrohttpd has something to do */
 	uint64_t mhd_due_ns; /* when it wants to look at its timeouts */
 	uint64_t rested_ns;  /* the turn in which it has made enough: others come first */
-	bool draining;
+	bool draining;       /* replies say that their connection ends */
+	bool closes_idle;    /* and those that have none under way end at once */
 	const struct http_ops *ops;
 	void *context;
 	uint64_t max_header_bytes;

@@ -239,7 +239,7 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 	server->ops->end(exchange, delivered);
 	exchange_free(exchange);
 	connection_enter(connection, CONNECTION_IDLE);
-	if (server->draining)
+	if (server->closes_idle)
 		connection_close_idle(connection);
 }
 

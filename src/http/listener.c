@@ -199,7 +199,7 @@ int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 	return r;
 }
 
-int listener_adopt(int fd, unsigned faces, struct listener **ret_listener)
+int listener_adopt(int fd, unsigned faces, const char *name, struct listener **ret_listener)
 {
 	struct listener *listener;
 	int is_listening = 0, domain = 0, flags = fcntl(fd, F_GETFL);
@@ -218,12 +218,32 @@ int listener_adopt(int fd, unsigned faces, struct listener **ret_listener)
 	listener->faces = faces;
 	listener->is_tcp = domain != AF_UNIX;
 	listener->address = bound_address(fd);
-	if (!listener->address) {
-		free(listener);
+	listener->name = name ? str_dup(str_of(name)) : NULL;
+	if (!listener->address || (name && !listener->name)) {
+		listener->fd = -1;
+		listener_free(listener);
 		return -ENOMEM;
 	}
 	*ret_listener = listener;
 	return 0;
+}
+
+int listener_own_file(struct listener *listener, unsigned unix_mode)
+{
+	const char *path = listener->address + strlen("unix:");
+
+	if (listener->is_tcp)
+		return 0;
+	listener->unlink_path = str_dup(str_of(path));
+	if (!listener->unlink_path)
+		return -ENOMEM;
+	return chmod(path, unix_mode) < 0 ? -errno : 0;
+}
+
+void listener_leave_file(struct listener *listener)
+{
+	free(listener->unlink_path);
+	listener->unlink_path = NULL;
 }
 
 bool listener_has_address(int fd, const char *address)
@@ -278,6 +298,7 @@ struct listener *listener_free(struct listener *listener)
 	if (listener->unlink_path)
 		(void)unlink(listener->unlink_path);
 	free(listener->unlink_path);
+	free(listener->name);
 	free(listener->address);
 	free(listener);
 	return NULL;

@@ -16,6 +16,7 @@ struct listener {
 	unsigned faces;
 	bool is_tcp;
 	char *address;     /* as configured, with the port the kernel chose */
+	char *name;        /* under which it was inherited; NULL: opened by nexusd */
 	char *unlink_path; /* of a unix socket we made, or NULL */
 };
 
@@ -23,8 +24,15 @@ struct listener {
  * "cannot listen on 127.0.0.1:8000: Address already in use". */
 int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 		  struct listener **ret_listener, struct buf *error) MUST_CHECK;
-/* Takes over a listening socket that was inherited. -EINVAL when it is none. */
-int listener_adopt(int fd, unsigned faces, struct listener **ret_listener) MUST_CHECK;
+/* Takes over a listening socket that was inherited under a name; NULL: from another nexusd.
+ * -EINVAL when it is none. */
+int listener_adopt(int fd, unsigned faces, const char *name,
+		   struct listener **ret_listener) MUST_CHECK;
+/* The file of an inherited unix socket is ours, as if we had made it; other kinds have none.
+ * -ENOMEM, or -errno of chmod(2). */
+int listener_own_file(struct listener *listener, unsigned unix_mode) MUST_CHECK;
+/* The file of a unix socket is another process' from now on. */
+void listener_leave_file(struct listener *listener);
 /* Does an inherited socket have this configured address? */
 bool listener_has_address(int fd, const char *address);
 /* Can only this machine reach it: loopback, or a unix socket? */

@@ -175,10 +175,16 @@ int server_listen(struct server *server, const struct listener *listener)
 	return acceptor_start(server, listener);
 }
 
-void server_drain(struct server *server)
+void server_retire(struct server *server)
 {
 	acceptor_drain_all(server);
 	server->draining = true;
+}
+
+void server_drain(struct server *server)
+{
+	server_retire(server);
+	server->closes_idle = true;
 	list_for_each (node, next, &server->connections)
 		connection_close_idle(list_entry(node, struct connection, node));
 }

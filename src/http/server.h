@@ -68,6 +68,9 @@ int server_listen(struct server *server, const struct listener *listener) MUST_C
 /* Accepts what is already queued, then no more; closes idle connections, lets running exchanges
  * finish and closes theirs after them. */
 void server_drain(struct server *server);
+/* The same, but idle connections may bring one more request each: a client that sends one just now
+ * gets its answer. */
+void server_retire(struct server *server);
 /* Tells every running exchange that it is overdue. */
 void server_hurry(struct server *server);
 size_t server_connection_count(const struct server *server);

@@ -23,4 +23,6 @@ libnexusd_a_SOURCES += \
 	src/metrics/slab.c \
 	src/metrics/slab.h \
 	src/metrics/snapshot.c \
-	src/metrics/snapshot.h
+	src/metrics/snapshot.h \
+	src/metrics/transcript.c \
+	src/metrics/transcript.h

@@ -206,6 +206,13 @@ fail:
 	return slab_free(slab);
 }
 
+struct slab *registry_inherited_slab(struct registry *registry)
+{
+	if (!registry->inherited)
+		registry->inherited = registry_slab_new(registry);
+	return registry->inherited;
+}
+
 /* Counts itself when a snapshot asks. */
 static void collect_n_series(void *context, provider_emit_fn *emit, void *emitter)
 {

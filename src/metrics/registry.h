@@ -55,6 +55,10 @@ const struct histogram *registry_histogram(const struct registry *registry, enum
 /* A slab for the calling thread to write; owned by the registry. NULL for no memory. */
 struct slab *registry_slab_new(struct registry *registry) MUST_CHECK;
 
+/* The slab for what an earlier process counted, the same one at each call; visitors of a snapshot
+ * may leave it out. Before the first snapshot by another thread. NULL for no memory. */
+struct slab *registry_inherited_slab(struct registry *registry) MUST_CHECK;
+
 /*
  * The series of a family with these label values (as many as the family has labels; real names,
  * any bytes; NULL without labels). Any thread. Never NULL: past a budget, or without memory, it is

@@ -41,8 +41,9 @@ struct registry {
 	_Atomic(struct series_table *) by_values;
 	_Atomic(struct series_table *) by_labels; /* mutex; one of each text */
 	_Atomic(struct slab *) slabs;
-	struct slab *slab; /* mutex: the registry's own */
-	struct buf text;   /* mutex: scratch */
+	struct slab *slab;      /* mutex: the registry's own */
+	struct slab *inherited; /* for what an earlier process counted; NULL: nothing */
+	struct buf text;        /* mutex: scratch */
 	_Atomic size_t n_series;
 	_Atomic uint64_t render_ns; /* how long the last rendering took */
 	size_t max_chunks;

@@ -37,7 +37,7 @@ struct series *series_new(enum metric metric, const struct str *values, struct s
 	if (labels.n)
 		memcpy(bytes, labels.p, labels.n);
 	series->metric = metric;
-	series->born_msec = clock_realtime_msec();
+	atomic_store_explicit(&series->born_msec, clock_realtime_msec(), memory_order_relaxed);
 	series->values = copies;
 	series->labels = (struct str){bytes, labels.n};
 	return series;

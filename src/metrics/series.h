@@ -24,7 +24,7 @@ struct series {
 	const struct str *values;          /* real label values, metric_row(metric)->n_labels */
 	struct str labels;                 /* the same as text, ready to be printed */
 	bool has_exemplars;                /* they stand behind its buckets */
-	uint64_t born_msec;                /* since 1970 */
+	_Atomic uint64_t born_msec;        /* since 1970 */
 	bool is_twin;                      /* an older one of the family has the same text */
 	_Atomic bool is_hidden;            /* an _other that was not needed yet */
 	_Atomic(struct series *) twin;     /* the next one with the same text */

@@ -43,6 +43,21 @@ int slab_add_chunk(struct slab *slab, size_t chunk)
 	return 0;
 }
 
+void slab_add_observations(struct slab *slab, const struct series *series, const uint64_t *buckets,
+			   uint64_t sum)
+{
+	_Atomic uint64_t *cell = slab_cell(slab, series);
+	uint64_t sequence = atomic_load_explicit(cell, memory_order_relaxed);
+
+	/* As in slab_observe(), of which this is many. */
+	atomic_store_explicit(cell, sequence + 1, memory_order_relaxed);
+	for (size_t i = 0; i <= series->histogram->n_bounds; i++)
+		atomic_fetch_add_explicit(cell + SLAB_BUCKETS + i, buckets[i],
+					  memory_order_release);
+	atomic_fetch_add_explicit(cell + SLAB_SUM, sum, memory_order_release);
+	atomic_store_explicit(cell, sequence + 2, memory_order_release);
+}
+
 static bool try_read(const _Atomic uint64_t *cell, uint64_t *buckets, size_t n_buckets,
 		     uint64_t *ret_sum)
 {

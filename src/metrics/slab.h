@@ -77,6 +77,10 @@ static inline void slab_observe(struct slab *slab, const struct series *series, 
 	atomic_store_explicit(cell, sequence + 2, memory_order_release);
 }
 
+/* The same for many at once, counted elsewhere: how many in each bucket, and the sum of all. */
+void slab_add_observations(struct slab *slab, const struct series *series, const uint64_t *buckets,
+			   uint64_t sum);
+
 /* Keeps it as the exemplar of its bucket; only for a series that has them. Observe it as well. */
 void slab_set_exemplar(struct slab *slab, const struct series *series,
 		       const struct exemplar *exemplar);

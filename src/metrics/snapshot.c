@@ -3,56 +3,61 @@
 
 #include "metrics/registry_state.h"
 
-/* Adds the parts of all slabs to what is there. */
-static void add_up(struct registry *registry, const struct series *series, struct sample *sample,
-		   uint64_t *buckets, struct exemplar *exemplars)
+/* Where the parts of a histogram are added up. */
+struct sums {
+	uint64_t buckets[HISTOGRAM_MAX_BUCKETS];
+	struct exemplar exemplars[HISTOGRAM_MAX_BUCKETS];
+};
+
+/* Adds the parts of all slabs but `omitted` to what is there. */
+static void add_up(struct registry *registry, const struct slab *omitted,
+		   const struct series *series, struct sample *sample, struct sums *sums)
 {
 	/* Pairs with the release in registry_slab_new(). */
 	const struct slab *slab = atomic_load_explicit(&registry->slabs, memory_order_acquire);
 	uint64_t value = (uint64_t)sample->value;
 
 	for (; slab; slab = slab->next) {
+		if (slab == omitted)
+			continue;
 		if (series->histogram)
-			slab_read_histogram(slab, series, buckets, &sample->sum);
+			slab_read_histogram(slab, series, sums->buckets, &sample->sum);
 		else
 			value += slab_read(slab, series);
+		if (series->has_exemplars)
+			slab_read_exemplars(slab, series, sums->exemplars);
 	}
 	sample->value = (int64_t)value;
-	if (!series->has_exemplars)
-		return;
-	slab = atomic_load_explicit(&registry->slabs, memory_order_acquire); /* as above */
-	for (; slab; slab = slab->next)
-		slab_read_exemplars(slab, series, exemplars);
 }
 
 static void visit_series(struct registry *registry, const struct snapshot_visitor *visitor,
 			 const struct series *series)
 {
-	uint64_t buckets[HISTOGRAM_MAX_BUCKETS];
-	struct exemplar exemplars[HISTOGRAM_MAX_BUCKETS];
+	const struct slab *omitted = visitor->own ? registry->inherited : NULL;
+	struct sums sums;
 	struct sample sample = {
 		.metric = series->metric,
 		.values = series->values,
 		.labels = series->labels,
 		.series = series,
-		.buckets = buckets,
+		.buckets = sums.buckets,
 		.n_buckets = series->histogram ? series->histogram->n_bounds + 1 : 0,
-		.exemplars = series->has_exemplars ? exemplars : NULL,
+		.exemplars = series->has_exemplars ? sums.exemplars : NULL,
 	};
 
-	memset(buckets, 0, sample.n_buckets * sizeof(buckets[0]));
+	memset(sums.buckets, 0, sample.n_buckets * sizeof(sums.buckets[0]));
 	if (series->has_exemplars)
-		memset(exemplars, 0, sizeof(exemplars));
-	add_up(registry, series, &sample, buckets, exemplars);
+		memset(sums.exemplars, 0, sizeof(sums.exemplars));
+	add_up(registry, omitted, series, &sample, &sums);
 	while (visitor->merged) {
 		/* Pairs with the release in join_twins(). */
 		series = atomic_load_explicit(&series->twin, memory_order_acquire);
 		if (!series)
 			break;
-		add_up(registry, series, &sample, buckets, exemplars);
+		add_up(registry, omitted, series, &sample, &sums);
 	}
 	for (size_t i = 0; i < sample.n_buckets; i++)
-		sample.count += buckets[i];
+		sample.count += sums.buckets[i];
 	visitor->sample(visitor->context, &sample);
 }
 

@@ -31,6 +31,7 @@ struct snapshot_visitor {
 	void *context;
 	const bool *only; /* by metric: the families to visit; NULL for all */
 	bool merged;
+	bool own; /* without what an earlier process counted */
 };
 
 /* -ENOMEM when the working space could not be had; nothing was visited then. */

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/system/prometheus_text.py \
 	tests/system/run \
 	tests/system/run_all.py \
+	tests/system/service_manager.py \
 	tests/system/stats_check.py \
 	tests/system/stats_schema.py \
 	tests/system/statsd_receivers.py \
@@ -42,9 +43,11 @@ EXTRA_DIST += \
 	tests/system/test_failover.py \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \
+	tests/system/test_handover.py \
 	tests/system/test_health.py \
 	tests/system/test_journal.py \
 	tests/system/test_language.py \
+	tests/system/test_manager.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_operator_files.py \

@@ -1,23 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon as a service: command line, bad configurations, reload, stop, sd_notify, sockets."""
-import fcntl
+"""The daemon as a service: command line, bad configurations, reload, stop."""
 import json
 import os
 import pathlib
 import re
-import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 
 import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Daemon, backend, config_text, wait_until
-from http_client import Connection, encode_request
+from http_client import encode_request
 from tap import eq, ok
 
 DEMO = [{"name": "demo", "type": "demo"}]
@@ -464,128 +461,6 @@ def test_asked_twice_to_stop():
                 connection.close()
         a.reset()
     a.stop()
-
-
-# --- the service manager ---
-
-
-class NotifySocket:
-    def __init__(self, folder):
-        self.path = os.path.join(folder, "notify.sock")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.messages = []
-
-    def wait(self, pattern, n=1, seconds=harness.BOUND_SECONDS):
-        """Waits until n messages match; returns the last one or None."""
-        def found():
-            return [m for m in self.messages if re.search(pattern, m, re.M)]
-        while len(found()) < n:
-            if not select.select([self.socket], [], [], seconds)[0]:
-                return None
-            self.messages.append(self.socket.recv(65536).decode())
-        return found()[-1]
-
-
-def test_sd_notify():
-    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
-        manager = NotifySocket(folder)
-        env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "300000"}
-        with Daemon(backends=DEMO, env=env) as daemon:
-            ok(manager.wait(r"^READY=1$"), "READY=1", manager.messages)
-            ok(manager.wait(r"^STATUS=.+"), "STATUS", manager.messages)
-            ok(manager.wait(r"^WATCHDOG=1$", 3), "WATCHDOG=1, again and again", manager.messages)
-            manager.messages.clear()
-            daemon.kill(signal.SIGHUP)
-            reloading = manager.wait(r"^RELOADING=1$")
-            ok(reloading, "RELOADING=1", manager.messages)
-            stamp = re.search(r"^MONOTONIC_USEC=(\d+)$", reloading or "", re.M)
-            now = harness.time.clock_gettime_ns(harness.time.CLOCK_MONOTONIC) // 1000
-            ok(stamp and now - 60_000_000 < int(stamp[1]) <= now, "MONOTONIC_USEC", reloading)
-            ok(manager.wait(r"^READY=1$"), "READY=1 after it", manager.messages)
-            order = [m for m in manager.messages if "READY=1" in m or "RELOADING=1" in m]
-            ok("RELOADING=1" in order[0] and "READY=1" in order[-1], "in this order", order)
-            daemon.config_path.write_text("nonsense = 1;\n")
-            manager.messages.clear()
-            daemon.kill(signal.SIGHUP)
-            ok(manager.wait(r"^READY=1$"), "READY=1 after a failed reload, too", manager.messages)
-            daemon.kill(signal.SIGTERM)
-            ok(manager.wait(r"^STOPPING=1$"), "STOPPING=1", manager.messages)
-            eq(daemon.wait_exit(), 0, "exit status")
-
-
-def test_watchdog_of_another_process():
-    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
-        manager = NotifySocket(folder)
-        env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}
-        with Daemon(backends=DEMO, env=env):
-            ok(manager.wait(r"^READY=1$"), "READY=1")
-            eq(manager.wait(r"^WATCHDOG=1$", seconds=0.3), None, "no watchdog for another's PID")
-
-
-def start_with_sockets(sockets, names=None, **options):
-    """A daemon that inherits listening sockets, as from systemd."""
-    script = ("import os, sys\n"
-              f"for n, fd in enumerate({[s.fileno() for s in sockets]}): os.dup2(fd, 3 + n)\n"
-              'os.environ["LISTEN_PID"] = str(os.getpid())\n'
-              "os.execv(sys.argv[1], sys.argv[1:])\n")
-    env = {"LISTEN_FDS": str(len(sockets))}
-    if names:
-        env["LISTEN_FDNAMES"] = ":".join(names)
-    return Daemon(launcher=[sys.executable, "-c", script], env=env,
-                  pass_fds=[s.fileno() for s in sockets], **options)
-
-
-def listening_socket(host="127.0.0.1"):
-    """(the socket, its port), with a high descriptor."""
-    low = socket.socket()
-    low.bind((host, 0))
-    low.listen(64)
-    high = socket.socket(fileno=fcntl.fcntl(low.fileno(), fcntl.F_DUPFD, 50))
-    low.close()
-    return high, high.getsockname()[1]
-
-
-def test_socket_activation():
-    sock, port = listening_socket()
-    address = f"127.0.0.1:{port}"
-    text = config_text(listeners=[{"address": address, "faces": ["api", "metrics"]}], backends=DEMO)
-    daemon = start_with_sockets([sock], text=text, wait=False)
-    daemon.address = address
-    with daemon:
-        daemon.wait_ready()
-        eq(daemon.chat("demo").status, 200, "a socket matched by its address serves")
-    ok(Connection(address), "it is left to its owner at the end")
-    sock.close()
-    sock, port = listening_socket()
-    daemon = start_with_sockets([sock], ["metrics"], backends=DEMO, healthy=1)
-    with daemon:
-        other = f"127.0.0.1:{port}"
-        eq(daemon.get("/metrics", address=other).status, 200, "the face that its name says")
-        eq(daemon.get("/v1/models", address=other).status, 404, "and no other")
-        eq(daemon.get("/v1/models").status, 200, "listeners without a socket are bound by nexusd")
-    sock.close()
-    sock, port = listening_socket()
-    daemon = start_with_sockets([sock], ["nonsense"], backends=DEMO, wait=False)
-    status = daemon.wait_exit()
-    ok(status not in (0, None), "a socket that nobody wants stops the start", status, daemon.stderr)
-    daemon.stop(expect=status)
-    daemon.directory.cleanup()
-    sock.close()
-
-
-def test_inherited_sockets_that_others_can_reach():
-    sock, _ = listening_socket("0.0.0.0")
-    daemon = start_with_sockets([sock], ["api"], backends=DEMO, wait=False)
-    status = daemon.wait_exit()
-    ok(status not in (0, None), "the start fails", status)
-    ok("allow_unauthenticated" in daemon.stderr, "and says what to do", daemon.stderr)
-    daemon.stop(expect=status)
-    daemon.directory.cleanup()
-    with start_with_sockets([sock], ["api"], backends=DEMO, healthy=1,
-                            allow_unauthenticated=True) as daemon:
-        eq(daemon.chat("demo").status, 200, "unless it is meant")
-    sock.close()
 
 
 def test_ready_line_and_no_file():

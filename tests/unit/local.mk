@@ -54,6 +54,7 @@ unit_tests = \
 	tests/unit/test_strategy \
 	tests/unit/test_table \
 	tests/unit/test_trace \
+	tests/unit/test_transcript \
 	tests/unit/test_transfer \
 	tests/unit/test_transfer_control \
 	tests/unit/test_transfer_pause \

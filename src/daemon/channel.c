@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { SEND_SECONDS = 5 };
+
+int channel_pair(int ret_fds[static 2])
+{
+	const struct timeval most = {.tv_sec = SEND_SECONDS};
+	int fds[2];
+
+	/* Messages keep their bounds, and the end of the other process is the end of the file. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		/* Refused, a process that hangs would be waited for: no reason not to hand over. */
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+		ret_fds[i] = fds[i];
+	}
+	return 0;
+}
+
+int channel_send(int fd, enum channel_kind kind, struct str body)
+{
+	char byte = (char)kind;
+	struct iovec parts[] = {{&byte, 1}, {(void *)(uintptr_t)body.p, body.n}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = body.n ? 2 : 1};
+
+	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int channel_receive(int fd, struct channel_message *ret_message)
+{
+	char *bytes = ret_message->bytes;
+	ssize_t n = recv(fd, bytes, sizeof(ret_message->bytes), MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : -errno;
+	ret_message->kind = bytes[0];
+	ret_message->body = (struct str){bytes + 1, (size_t)n - 1};
+	return 0;
+}
