@@ -162,13 +162,6 @@ static void backends_down(struct daemon *daemon)
 	daemon->backends = backends_free(daemon->backends);
 }
 
-/* After all that counts: the process that took over hears the last of it. */
-static void handover_down(struct daemon *daemon)
-{
-	daemon->handover = handover_free(daemon->handover);
-	inheritance_down(daemon);
-}
-
 static int history_up(struct daemon *daemon)
 {
 	daemon->history = history_new(daemon->registry);

@@ -57,7 +57,7 @@ static void send_counts(struct handover *handover)
 	}
 }
 
-struct handover *handover_free(struct handover *handover)
+static struct handover *handover_free(struct handover *handover)
 {
 	if (!handover)
 		return NULL;
@@ -259,11 +259,6 @@ void handover_begin(struct daemon *daemon)
 		try_to_begin(daemon);
 }
 
-bool handover_is_over(const struct handover *handover)
-{
-	return handover && handover->is_over;
-}
-
 bool handover_defers_reload(struct handover *handover)
 {
 	if (handover && !handover->is_over)
@@ -278,4 +273,10 @@ void handover_call_off(struct daemon *daemon)
 	/* Not to kill: it may serve already, though it could not say so yet. */
 	(void)kill(daemon->handover->pid, SIGTERM);
 	daemon->handover = handover_free(daemon->handover);
+}
+
+void handover_down(struct daemon *daemon)
+{
+	daemon->handover = handover_free(daemon->handover);
+	inheritance_down(daemon);
 }

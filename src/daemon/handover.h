@@ -16,11 +16,10 @@ struct handover;
 
 /* Begins one, unless one is under way. Why it could not is logged. */
 void handover_begin(struct daemon *daemon);
-/* Has another process taken over? */
-bool handover_is_over(const struct handover *handover);
 /* A reload is wanted: true when it is left to whoever serves when the handover has ended. */
 bool handover_defers_reload(struct handover *handover);
 /* Calls one off that is under way: a stop was asked for. */
 void handover_call_off(struct daemon *daemon);
-/* Tells what was counted last. Nothing counts any more. Accepts NULL, returns NULL. */
-struct handover *handover_free(struct handover *handover);
+/* The end of both sides. Nothing counts any more: the process that took over hears the last of it.
+ */
+void handover_down(struct daemon *daemon);

@@ -407,6 +407,20 @@ def test_unix_listener():
     a.stop()
 
 
+def test_operators_state():
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    with service(a, b) as it:
+        def ask(method, path):
+            return it.daemon.request(method, path, address=it.daemon.admin_address)
+        eq(ask("POST", "/admin/backends/a/drain").status, 200, "an operator drains a backend")
+        ok(it.hand_over(), "handed over", it.daemon.stderr)
+        eq(it.wait_first(), 0, "the old process ends")
+        eq(ask("GET", "/admin/status").json()["pid"], it.pid, "the admin socket is the new one's")
+        eq({it.daemon.chat(MODEL).header("x-nexus-backend") for _ in range(5)}, {"b"},
+           "the backend is drained on")
+        eq(ask("POST", "/admin/backends/a/undrain").status, 200, "until it is undrained")
+
+
 def test_counts_of_another_form():
     """The new configuration has other buckets, names and ceilings."""
     a = FakeBackend("a", [MODEL])

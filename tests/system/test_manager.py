@@ -145,7 +145,7 @@ def test_status():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         manager = NotifySocket(folder)
         with Daemon(backends=[backend(a)], env={"NOTIFY_SOCKET": manager.path}) as daemon:
-            ok(manager.wait(r"^STATUS=Serving on 127\.0\.0\.1:\d+: 0 requests, 0 streams running, "
+            ok(manager.wait(r"^STATUS=Serving on 127\.0\.0\.1:\d+ and more: 0 requests, 0 streams running, "
                             r"\d of 1 backends healthy$"), "STATUS at the start", manager.messages)
             a.behave({"gate": "held"})
             stream = daemon.stream("m")
@@ -212,21 +212,22 @@ def test_stored_sockets():
         with first:
             first.wait_ready()
             ok(manager.wait(r"^READY=1$"), "the first one serves")
-            eq(len(manager.store), 2, "its listeners are stored", manager.messages)
+            eq(len(manager.store), 3, "its listeners and the admin socket are stored",
+               manager.messages)
         ok(pathlib.Path(path).is_socket(), "the file of the unix socket is still there")
         waiting = [Connection(l["address"]).request("GET", "/v1/models") for l in listeners]
         start = len(manager.messages)
         kept = [high(sock.dup()) for sock in manager.store]
-        second = start_with_sockets(kept, ["nexusd"] * 2, text=text, env=env, wait=False)
+        second = start_with_sockets(kept, ["nexusd"] * 3, text=text, env=env, wait=False)
         with second:
             eq([c.read_response().status for c in waiting], [200, 200],
                "who came in between is answered by the second one")
             ok(manager.wait(r"^READY=1$", start=start), "which serves")
-            eq(len(manager.store), 2, "and has them stored on")
-        third = start_with_sockets(kept, ["nexusd"] * 2, env=env, backends=DEMO)
+            eq(len(manager.store), 3, "and has them stored on")
+        third = start_with_sockets(kept, ["nexusd"] * 3, env=env, backends=DEMO)
         with third:
             ok(manager.wait(r"^READY=1$", 3), "another configuration serves, too")
-            eq(len(manager.store), 1, "and has its own listener stored alone")
+            eq(len(manager.store), 2, "and has its own listener and admin socket stored alone")
             try:
                 for sock in kept:
                     sock.close()
