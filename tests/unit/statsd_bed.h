@@ -98,7 +98,7 @@ UNUSED static void bed_observe(struct bed *bed, enum metric metric, const struct
 UNUSED static const char *bed_push(struct bed *bed)
 {
 	const struct statsd_lines_inputs inputs = {bed->registry, &bed->config, &bed->ledger,
-						   BED_TIME_SEC};
+						   BED_TIME_SEC, false};
 	size_t n;
 
 	statsd_packets_clear(&bed->packets, bed->config.statsd.max_packet);
