@@ -346,18 +346,12 @@ static const struct stage {
 	int (*up)(struct daemon *daemon);
 	void (*down)(struct daemon *daemon);
 } stages[] = {
-	{"process", process_up, shutdown_end},
-	{"configuration", config_up, config_down},
-	{"metrics", metrics_up, metrics_down},
-	{"control", control_up, control_down},
-	{"signals", signals_up, signals_down},
-	{"client", client_up, client_down},
-	{"backends", backends_up, backends_down},
-	{"handover", inheritance_up, handover_down},
-	{"history", history_up, history_down},
-	{"statsd", statsd_up, statsd_down},
-	{"listeners", sockets_open, sockets_close},
-	{"workers", workers_up, workers_down},
+	{"process", process_up, shutdown_end},      {"configuration", config_up, config_down},
+	{"metrics", metrics_up, metrics_down},      {"control", control_up, control_down},
+	{"signals", signals_up, signals_down},      {"client", client_up, client_down},
+	{"backends", backends_up, backends_down},   {"handover", inheritance_up, handover_down},
+	{"history", history_up, history_down},      {"statsd", statsd_up, statsd_down},
+	{"listeners", sockets_open, sockets_close}, {"workers", workers_up, workers_down},
 	{"service", service_up, service_down},
 };
 

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
 #include "daemon/status.h"
-#include "nexusd/messages.h"
 
 #define STATUS_NS (5 * NS_PER_SEC)
 
@@ -45,10 +44,7 @@ void duties_init(struct daemon *daemon)
 
 static void log_start(const struct daemon *daemon)
 {
-	const struct log_field fields[] = {{"MESSAGE_ID", NEXUSD_MESSAGE_STARTED}};
-
-	log_write(LOG_LEVEL_INFO, fields, ARRAY_SIZE(fields),
-		  "serving on %s%s with %zu workers and %zu backends",
+	log_event(MESSAGE_STARTED, "Serving on %s%s with %zu workers and %zu backends",
 		  daemon->n_listeners ? daemon->listeners[0]->address : "nothing",
 		  daemon->n_listeners > 1 ? " and more" : "", daemon->n_workers,
 		  daemon->config->n_backends);

@@ -77,7 +77,7 @@ static void fail(struct handover *handover, const char *reason)
 	struct daemon *daemon = handover->daemon;
 	bool reload_is_wanted = handover->reload_is_wanted;
 
-	log_error("handover failed: %s; this process goes on", reason);
+	log_event(MESSAGE_HANDOVER_FAILED, "handover failed: %s; this process goes on", reason);
 	daemon->handover = handover_free(handover);
 	if (reload_is_wanted)
 		reload_config(daemon);
@@ -126,8 +126,9 @@ static void complete(struct handover *handover)
 	loop_timer_clear(daemon->loop, &handover->overdue);
 	if (handover->reload_is_wanted)
 		(void)kill(handover->pid, SIGHUP);
-	log_info("process %d has taken over; requests under way are finished here",
-		 (int)handover->pid);
+	log_event(MESSAGE_HANDED_OVER,
+		  "process %d has taken over; requests under way are finished here",
+		  (int)handover->pid);
 	for (size_t i = 0; i < daemon->n_workers; i++)
 		worker_retire(daemon->workers[i]);
 	counts_due(&handover->counts);
@@ -244,7 +245,8 @@ static void try_to_begin(struct daemon *daemon)
 		log_info("handing over to process %d", (int)daemon->handover->pid);
 		return;
 	}
-	log_error("handover failed: cannot start %s: %s; this process goes on",
+	log_event(MESSAGE_HANDOVER_FAILED,
+		  "handover failed: cannot start %s: %s; this process goes on",
 		  daemon->options->argv[0], strerror(-r));
 	daemon->handover = handover_free(daemon->handover);
 }
@@ -254,7 +256,8 @@ void handover_begin(struct daemon *daemon)
 	if (daemon->handover || inheritance_is_awaited(daemon->inheritance))
 		log_notice("no handover while another one, or the start, is under way");
 	else if (getpid() == 1)
-		log_error("handover failed: with process 1 all others end; restart the container");
+		log_event(MESSAGE_HANDOVER_FAILED, "handover failed: with process 1 all others "
+						   "end; restart the container instead");
 	else
 		try_to_begin(daemon);
 }

@@ -159,7 +159,7 @@ static int receive_counts(struct inheritance *inheritance)
 	send(inheritance, CHANNEL_PREPARED);
 	loop_run(daemon->loop);
 	if (inheritance->progress == AWAITS_COUNTS && !daemon_is_stopping(daemon)) {
-		log_error("the process to take over from is gone");
+		log_event(MESSAGE_START_FAILED, "the process to take over from is gone");
 		return -ECANCELED;
 	}
 	return 0;
@@ -185,7 +185,8 @@ int inheritance_up(struct daemon *daemon)
 	int r = inheritance ? service_inherited(&daemon->inherited, &daemon->n_inherited) : -ENOMEM;
 
 	if (r < 0) {
-		log_error("cannot take the inherited sockets: %s", strerror(-r));
+		log_event(MESSAGE_START_FAILED, "cannot take the inherited sockets: %s",
+			  strerror(-r));
 		return r;
 	}
 	if (daemon->n_inherited == 0)

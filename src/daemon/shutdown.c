@@ -95,6 +95,8 @@ void shutdown_begin(struct daemon *daemon)
 
 void shutdown_end(struct daemon *daemon)
 {
-	if (atomic_load_explicit(&daemon->lifecycle.ready, memory_order_relaxed))
+	/* After a handover it is not nexusd that stops. */
+	if (daemon_is_stopping(daemon) &&
+	    atomic_load_explicit(&daemon->lifecycle.ready, memory_order_relaxed))
 		log_event(MESSAGE_STOPPED, "stopped");
 }
