@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/packaging/test_credentials.py \
 	tests/packaging/test_packages.py \
 	tests/packaging/test_reload.py \
+	tests/packaging/test_restart.py \
 	tests/packaging/test_scrape.py \
 	tests/packaging/test_smoke.py \
 	tests/packaging/test_socket.py \
