@@ -1,17 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What is said to a person is in that person's language; the log is in English."""
+import functools
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 import tap
 from harness import Daemon, find_program
 from tap import Skip, eq, ok
 
-# C.UTF-8 is the one locale in UTF-8 that is everywhere; LANGUAGE chooses among its texts.
-GERMAN = {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
+# What the C library makes of a text, without any program of ours.
+TRANSLATE = """import locale, sys
+locale.setlocale(locale.LC_ALL, "")
+locale.bindtextdomain("nexusd", sys.argv[1])
+sys.exit(locale.dgettext("nexusd", sys.argv[2]) == sys.argv[2])"""
 BAD = "workers = 1;\nwrokers = 2;\n"
 
 
@@ -21,6 +26,21 @@ def translated(name):
     if os.environ.get("NEXUSD_NLS") == "no":
         raise Skip("built without translations")
     return str(program)
+
+
+@functools.cache
+def german():
+    """An environment in German. LANGUAGE chooses among the texts of any locale but C, and newer
+    C libraries take C.UTF-8, the one locale in UTF-8 that is everywhere, for that."""
+    texts = pathlib.Path(find_program()).parent / "tests/locale"
+    installed = subprocess.run(["locale", "-a"], capture_output=True, text=True,
+                               check=False).stdout.split()
+    for name in ["C.UTF-8"] + [n for n in installed if n.lower().endswith((".utf8", ".utf-8"))]:
+        place = {"LC_ALL": name, "LANGUAGE": "de"}
+        if subprocess.run([sys.executable, "-c", TRANSLATE, texts, "Try nexusd --help.\n"],
+                          env={"PATH": os.environ["PATH"], **place}, check=False).returncode == 0:
+            return place
+    raise Skip("no locale is here whose texts the C library translates")
 
 
 def run(*args, program="nexusd", **environment):
@@ -42,28 +62,28 @@ def test_configuration():
        "English without a locale")
     eq(check(BAD, LANGUAGE="de"), check(BAD), "LANGUAGE alone changes nothing")
     eq(check(BAD, LANGUAGE="de", LC_ALL="C"), check(BAD), "nor does it in the locale C")
-    eq(check(BAD, **GERMAN), (1, "FILE:2: unbekannte Option wrokers; nexusd.conf(5) nennt alle\n"),
+    eq(check(BAD, **german()), (1, "FILE:2: unbekannte Option wrokers; nexusd.conf(5) nennt alle\n"),
        "German")
-    eq(check('timeouts: { head = "x"; };\n', **GERMAN),
+    eq(check('timeouts: { head = "x"; };\n', **german()),
        (1, "FILE:1: timeouts.head kann keine Zeichenkette sein; Sekunden wie 30 oder 0.25 "
            "angeben\n"), "sentences that are put together")
     eq(check("backends = (\n { name = \"x\"; type = \"demo\"; },\n"
-             " { name = \"x\"; type = \"demo\"; } );\n", **GERMAN),
+             " { name = \"x\"; type = \"demo\"; } );\n", **german()),
        (1, "FILE:3: das Backend »x« gibt es bereits (FILE:2); umbenennen oder entfernen\n"),
        "and with what they are about")
 
 
 def test_usage():
-    done = run("--help", **GERMAN)
+    done = run("--help", **german())
     ok(done.returncode == 0 and done.stdout.startswith("Aufruf: nexusd"), "--help", done.stdout)
-    done = run("--log-level", "laut", **GERMAN)
+    done = run("--log-level", "laut", **german())
     eq((done.returncode, done.stderr), (2, "nexusd: diese Protokollstufe gibt es nicht: laut\n"),
        "a wrong argument")
 
 
 def test_nexusctl():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
-        nowhere = {"RUNTIME_DIRECTORY": folder, **GERMAN}
+        nowhere = {"RUNTIME_DIRECTORY": folder, **german()}
         done = run("status", program="nexusctl", **nowhere)
         ok(done.returncode and "nexusd läuft nicht" in done.stderr, "what went wrong", done.stderr)
         done = run("--help", program="nexusctl", **nowhere)
@@ -85,7 +105,7 @@ def test_numbers_keep_their_points():
 
 def test_log():
     with Daemon(backends=[{"name": "demo", "type": "demo"}], program=translated("nexusd"),
-                env=GERMAN) as daemon:
+                env=german()) as daemon:
         ok(daemon.wait_stderr("Serving on"), "the log is in English", daemon.stderr)
         eq(daemon.chat("demo").status, 200, "and so are answers")
         error = daemon.chat("nothing").error()
@@ -93,7 +113,7 @@ def test_log():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         path = pathlib.Path(folder) / "nexusd.conf"
         path.write_text(BAD)
-        done = run("-c", str(path), **GERMAN)
+        done = run("-c", str(path), **german())
         ok(done.returncode == 1 and "unknown option wrokers" in done.stderr,
            "a start that fails says why in English: that is the log", done.stderr)
 
