@@ -36,6 +36,25 @@ def test_answers():
     eq(changed.sum("nexus_requests_total", model="demo", status="200"), 2, "both are counted")
 
 
+def nexusctl(*arguments, group):
+    """As somebody who is in this group and in no other."""
+    return run("setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups", "nexusctl",
+               *arguments)
+
+
+def test_nexusctl():
+    ok("serving" in must("nexusctl", "status"), "root is told how it is")
+    rows = must("nexusctl", "backends").splitlines()
+    ok(any(row.startswith("demo\tdemo\thealthy") for row in rows), "and the backends", rows)
+    member = nexusctl("reload", group="nexusd")
+    eq((member.returncode, member.stdout), (0, "reloaded\n"), "the group of the service may steer it")
+    other = nexusctl("status", group="nogroup")
+    eq(other.returncode, 3, "nobody else may")
+    ok("permission denied" in other.stdout and "the group nexusd" in other.stdout,
+       "and is told what to do", other.stdout)
+    eq(must("nexusctl", "test", "--json", "demo").count('"backend":"demo"'), 1, "a completion")
+
+
 def status_fields(pid):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
