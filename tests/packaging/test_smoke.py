@@ -47,7 +47,8 @@ def test_nexusctl():
     rows = must("nexusctl", "backends").splitlines()
     ok(any(row.startswith("demo\tdemo\thealthy") for row in rows), "and the backends", rows)
     member = nexusctl("reload", group="nexusd")
-    eq((member.returncode, member.stdout), (0, "reloaded\n"), "the group of the service may steer it")
+    eq((member.returncode, member.stdout), (0, "reloaded\n"),
+       "the group of the service may steer it")
     other = nexusctl("status", group="nogroup")
     eq(other.returncode, 3, "nobody else may")
     ok("permission denied" in other.stdout and "the group nexusd" in other.stdout,
