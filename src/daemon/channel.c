@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { SEND_SECONDS = 5 };
@@ -27,11 +27,12 @@ int channel_pair(int ret_fds[static 2])
 
 int channel_send(int fd, enum channel_kind kind, struct str body)
 {
-	char byte = (char)kind;
-	struct iovec parts[] = {{&byte, 1}, {(void *)(uintptr_t)body.p, body.n}};
-	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = body.n ? 2 : 1};
+	struct channel_message message = {.bytes = {(char)kind}};
 
-	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	assert(body.n <= TRANSCRIPT_MAX_BYTES);
+	if (body.n)
+		memcpy(message.bytes + 1, body.p, body.n);
+	return send(fd, message.bytes, 1 + body.n, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 int channel_receive(int fd, struct channel_message *ret_message)

@@ -87,14 +87,14 @@ static int adopt(struct daemon *daemon, struct service_socket *socket, bool *tak
 
 static int open_configured(struct daemon *daemon, const struct listener_config *config)
 {
+	struct listener *listener;
 	struct buf error;
 	int r;
 
 	buf_init(&error, 1024);
-	r = listener_open(config->address, config->faces, config->mode,
-			  &daemon->listeners[daemon->n_listeners], &error);
+	r = listener_open(config->address, config->faces, config->mode, &listener, &error);
 	if (r == 0)
-		daemon->n_listeners++;
+		daemon->listeners[daemon->n_listeners++] = listener;
 	else if (config->origin.file)
 		log_event(MESSAGE_START_FAILED, "%s:%u: %.*s", config->origin.file,
 			  config->origin.line, (int)error.len, error.len ? error.data : "");
