@@ -76,6 +76,7 @@ def drop_in(text, unit=UNIT):
         yield
     finally:
         path.unlink()
+        path.parent.rmdir()
         systemctl("daemon-reload")
 
 
