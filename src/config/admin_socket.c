@@ -14,6 +14,7 @@ const char *admin_socket_path(size_t index, char path[static ADMIN_SOCKET_MAX])
 {
 	struct str runtime = str_of(getenv("RUNTIME_DIRECTORY"));
 	struct str user = str_of(getenv("XDG_RUNTIME_DIR"));
+	size_t n_places = user.n && !runtime.n ? 2 : 1;
 	const struct {
 		struct str folder;
 		const char *below;
@@ -21,7 +22,6 @@ const char *admin_socket_path(size_t index, char path[static ADMIN_SOCKET_MAX])
 		{runtime.n ? str_split(&runtime, ':') : STR_LITERAL(SYSTEM_DIRECTORY), ""},
 		{user, "/nexusd"},
 	};
-	size_t n_places = user.n && !getenv("RUNTIME_DIRECTORY") ? 2 : 1;
 	int n;
 
 	if (index >= n_places)
