@@ -57,7 +57,7 @@ static struct slot *probe(const struct map *map, uint64_t hash, struct str key)
 {
 	size_t mask = map->n_slots - 1;
 
-	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+	for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
 		struct slot *slot = &map->slots[i];
 
 		if (!slot->key)
@@ -93,7 +93,7 @@ static int grow(struct map *map)
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < map->n_slots; i++) {
-		size_t to = map->slots[i].hash & mask;
+		size_t to = (size_t)map->slots[i].hash & mask;
 
 		if (!map->slots[i].key)
 			continue;
@@ -138,7 +138,7 @@ static void close_hole(struct map *map, size_t hole)
 	size_t mask = map->n_slots - 1;
 
 	for (size_t i = (hole + 1) & mask; map->slots[i].key; i = (i + 1) & mask) {
-		size_t home = map->slots[i].hash & mask;
+		size_t home = (size_t)map->slots[i].hash & mask;
 
 		if (((i - home) & mask) < ((i - hole) & mask))
 			continue;

@@ -69,8 +69,8 @@ static int metrics_up(struct daemon *daemon)
 		.clean_names = config->metrics.clean_names,
 		.exemplars = config->metrics.exemplars,
 		.created = config->metrics.created,
-		.max_series = config->metrics.max_series,
-		.max_series_per_family = config->metrics.max_series_per_family,
+		.max_series = (size_t)config->metrics.max_series,
+		.max_series_per_family = (size_t)config->metrics.max_series_per_family,
 		.bounds =
 			{
 				[SOURCE_DURATION] = bounds_of(&config->metrics.buckets.duration),
@@ -242,7 +242,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 
 static int workers_up(struct daemon *daemon)
 {
-	size_t wanted = daemon->config->workers ? daemon->config->workers : count_cpus();
+	size_t wanted = daemon->config->workers ? (size_t)daemon->config->workers : count_cpus();
 	int r = 0;
 
 	daemon->workers = calloc(wanted, sizeof(struct worker *));

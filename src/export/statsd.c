@@ -69,7 +69,7 @@ static bool prepare_push(struct statsd *statsd)
 
 	if (!statsd_sender_prepare(&statsd->sender))
 		return false;
-	statsd_packets_clear(&statsd->packets, statsd->config->statsd.max_packet);
+	statsd_packets_clear(&statsd->packets, (size_t)statsd->config->statsd.max_packet);
 	/* Lines that find no memory come with a later push. */
 	(void)!statsd_lines_append(&lines, &statsd->packets);
 	return true;

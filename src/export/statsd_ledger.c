@@ -23,9 +23,9 @@ void statsd_ledger_done(struct statsd_ledger *ledger)
 }
 
 /* As many places as the registry has cells: its budget is the ceiling. */
-static int make_room(struct statsd_ledger *ledger, uint64_t n_wanted)
+static int make_room(struct statsd_ledger *ledger, size_t n_wanted)
 {
-	uint64_t n = ledger->n_places ? ledger->n_places : SLAB_CHUNK_CELLS;
+	size_t n = ledger->n_places ? ledger->n_places : SLAB_CHUNK_CELLS;
 	uint64_t *sent;
 
 	if (n_wanted <= ledger->n_places)
@@ -51,7 +51,7 @@ int statsd_ledger_place(struct statsd_ledger *ledger, const struct sample *sampl
 
 	if (!sample->series && sample->labels.n > 0)
 		return -ENOENT;
-	r = make_room(ledger, place + SLAB_BUCKETS + sample->n_buckets);
+	r = make_room(ledger, (size_t)place + SLAB_BUCKETS + sample->n_buckets);
 	if (r == 0)
 		*ret_place = place;
 	return r;

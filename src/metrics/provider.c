@@ -70,7 +70,7 @@ static struct str labels_of(const struct provided_set *set, const struct provide
 static uint32_t *find_slot(uint32_t *slots, size_t n_slots, const struct provided_set *set,
 			   struct str labels)
 {
-	size_t i = hash_bytes(set->seed, labels.p, labels.n);
+	size_t i = (size_t)hash_bytes(set->seed, labels.p, labels.n);
 
 	for (i &= n_slots - 1; slots[i]; i = (i + 1) & (n_slots - 1))
 		if (str_eq(labels_of(set, provider_item(set, slots[i] - 1)), labels))

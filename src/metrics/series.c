@@ -56,10 +56,20 @@ struct series *series_free(struct series *series)
  */
 static uint64_t fold(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
 	__extension__ typedef unsigned __int128 u128;
 	u128 product = (u128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), high = (a >> 32) * (b >> 32);
+	uint64_t left = (a >> 32) * (b & UINT32_MAX), right = (a & UINT32_MAX) * (b >> 32);
+	uint64_t middle = (low >> 32) + (left & UINT32_MAX) + (right & UINT32_MAX);
+
+	low = middle << 32 | (low & UINT32_MAX);
+	high += (left >> 32) + (right >> 32) + (middle >> 32);
+	return low ^ high;
+#endif
 }
 
 static uint64_t load64(const char *p)
@@ -177,7 +187,7 @@ struct series *series_table_find(_Atomic(struct series_table *) *pointer,
 	struct series_table *table = atomic_load_explicit(pointer, memory_order_acquire);
 	size_t mask = table->n_slots - 1;
 
-	for (size_t i = key->hash & mask;; i = (i + 1) & mask) {
+	for (size_t i = (size_t)key->hash & mask;; i = (i + 1) & mask) {
 		struct slot *slot = &table->slots[i];
 		/* Pairs with the release in fill(): the hash, the series and its cells are there.
 		 */
@@ -194,7 +204,7 @@ struct series *series_table_find(_Atomic(struct series_table *) *pointer,
 static void fill(struct series_table *table, uint64_t hash, struct series *series)
 {
 	size_t mask = table->n_slots - 1;
-	size_t i = hash & mask;
+	size_t i = (size_t)hash & mask;
 
 	while (atomic_load_explicit(&table->slots[i].series, memory_order_relaxed))
 		i = (i + 1) & mask;

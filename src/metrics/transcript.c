@@ -176,14 +176,14 @@ struct reader {
 
 static struct str take(struct reader *reader, uint64_t n)
 {
-	struct str bytes = {reader->rest.p, n};
+	struct str bytes = {reader->rest.p, (size_t)n};
 
 	if (n > reader->rest.n) {
 		reader->is_bad = true;
 		return (struct str){NULL, 0};
 	}
-	reader->rest.p += n;
-	reader->rest.n -= n;
+	reader->rest.p += bytes.n;
+	reader->rest.n -= bytes.n;
 	return bytes;
 }
 

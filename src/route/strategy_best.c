@@ -12,7 +12,7 @@ size_t strategy_turn(const struct choice *choice, size_t bound)
 	if (bound == 1)
 		return 0;
 	turn = atomic_fetch_add_explicit(&choice->model->state->turn, 1, memory_order_relaxed);
-	return turn % bound;
+	return (size_t)(turn % bound);
 }
 
 size_t strategy_best(const struct choice *choice,
