@@ -32,7 +32,7 @@ static inline struct json_object *at(struct json_object *object, const char *pat
 		uint64_t index;
 
 		snprintf(name, sizeof(name), "%.*s", (int)step.n, step.p);
-		object = str_to_u64(step, &index) == 0 ? jsonx_at(object, index)
+		object = str_to_u64(step, &index) == 0 ? jsonx_at(object, (size_t)index)
 						       : jsonx_get(object, name);
 	}
 	return object;

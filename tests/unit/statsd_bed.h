@@ -101,7 +101,7 @@ UNUSED static const char *bed_push(struct bed *bed)
 						   BED_TIME_SEC, false};
 	size_t n;
 
-	statsd_packets_clear(&bed->packets, bed->config.statsd.max_packet);
+	statsd_packets_clear(&bed->packets, (size_t)bed->config.statsd.max_packet);
 	if (statsd_lines_append(&inputs, &bed->packets) < 0)
 		abort();
 	n = bed->packets.text.len;

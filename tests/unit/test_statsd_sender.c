@@ -68,7 +68,7 @@ static void write_lines(void)
 
 	memset(line, 'x', sizeof(line));
 	line[LINE_BYTES - 1] = '\n';
-	statsd_packets_clear(&run.packets, run.config.statsd.max_packet);
+	statsd_packets_clear(&run.packets, (size_t)run.config.statsd.max_packet);
 	for (uint64_t i = sent(); i < N_LINES; i++)
 		if (statsd_packets_append(&run.packets, (struct str){line, LINE_BYTES}, PLACE, 1) <
 		    0)
