@@ -60,7 +60,7 @@ static const struct {
 #undef FLAG
 };
 
-int ctl_fail(enum ctl_status status, const char *format, ...)
+int ctl_fail(int status, const char *format, ...)
 {
 	char text[MESSAGE_MAX_BYTES];
 	struct buf line;

@@ -40,7 +40,7 @@ struct ctl {
 int ctl_main(int argc, char **argv, const char *locale_directory);
 
 /* Says "nexusctl: ..." on standard error; text from elsewhere is made visible. Returns `status`. */
-int ctl_fail(enum ctl_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+int ctl_fail(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 int ctl_no_memory(void);
 /* Writes it to standard output as it is and empties it. An `error` of who made it, or of the
  * writing, is said: the exit status. */

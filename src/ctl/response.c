@@ -17,7 +17,7 @@ void response_done(struct response *answer)
 	buf_done(&answer->body);
 }
 
-int response_fail(struct response *answer, enum ctl_status status, const char *format, ...)
+int response_fail(struct response *answer, int status, const char *format, ...)
 {
 	va_list ap;
 

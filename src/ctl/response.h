@@ -16,7 +16,6 @@ struct response {
 void response_init(struct response *answer);
 void response_done(struct response *answer);
 /* Returns the status. */
-int response_fail(struct response *answer, enum ctl_status status, const char *format, ...)
-	PRINTF_LIKE(3, 4);
+int response_fail(struct response *answer, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Says the error; returns the status. */
 int response_say(const struct response *answer);

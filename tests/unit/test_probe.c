@@ -46,7 +46,9 @@ static void test_first_success(void)
 	is_u64(checks(&bed, "ok"), 1, "one check was counted");
 	is_u64(read_metric(&bed, METRIC_BACKEND_LATENCY, "a"), 1, "and its latency");
 	ok(atomic_load(&a->ema_usec) > 0, "which is the first average");
+	pthread_mutex_lock(&bed.server.lock);
 	is_text(bed.server.authorization, "Bearer sesame", "the key was sent");
+	pthread_mutex_unlock(&bed.server.lock);
 	bed_done(&bed);
 }
 

@@ -76,7 +76,9 @@ static void test_reconfigure(void)
 	is_int(health_of_a(&bed), BACKEND_UNKNOWN, "one with another key is to be known anew");
 	ok(wait_until(&bed, served_two), "and is checked at once");
 	ok(wait_until(&bed, a_is_healthy), "with success");
+	pthread_mutex_lock(&bed.server.lock);
 	is_text(bed.server.authorization, "Bearer new", "with its new key");
+	pthread_mutex_unlock(&bed.server.lock);
 
 	bed.backend_configs[1][0].type = BACKEND_DEMO;
 	bed.configs[1].n_backends = 1;
