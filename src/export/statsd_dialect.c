@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/statsd_dialect.h"
 
-#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -198,13 +198,21 @@ int statsd_name_make(struct statsd_name *name, const struct statsd_format *forma
 	return r;
 }
 
+/* Through memory: the x87 would keep more digits than receivers have. */
+static double inverse(double value)
+{
+	volatile double result = 1 / value;
+
+	return result;
+}
+
 const char *statsd_rate(char text[static STATSD_RATE_BYTES], uint64_t times)
 {
-	double rate = 1 / (double)times;
+	double rate = inverse((double)times);
 	int decimals = 17, n;
 
-	while (1 / rate < (double)times)
-		rate -= rate * DBL_EPSILON / 2;
+	while (inverse(rate) < (double)times)
+		rate = nextafter(rate, 0);
 	/* Seventeen digits give the double again; a rate in the form 5e-05 is not for everybody. */
 	for (uint64_t scale = times; scale >= 10; scale /= 10)
 		decimals++;
