@@ -37,8 +37,8 @@ class ClassicOnly:
             def do_GET(self):
                 answer = daemon.get(self.path, {"Accept": "text/plain;version=0.0.4"})
                 self.send_response(answer.status)
-                for name in ("content-type", "content-length"):
-                    self.send_header(name, answer.header(name))
+                self.send_header("Content-Type", answer.header("content-type"))
+                self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body)
 
