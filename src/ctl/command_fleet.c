@@ -5,10 +5,8 @@
 
 #include "base/i18n.h"
 #include "ctl/document.h"
-#include "ctl/gateway.h"
 #include "ctl/stats_view.h"
 
-#define OUT_MAX_BYTES  (64u << 20)
 #define PATH_MAX_BYTES 1024
 
 static const struct column backend_columns[] = {
@@ -59,26 +57,26 @@ struct listing_view {
 	void (*fill)(struct table *table, struct json_object *rows);
 };
 
+static int write_list(const struct ctl *ctl, struct json_object *document, const void *context,
+		      struct buf *out)
+{
+	const struct listing_view *view = context;
+	struct table table;
+	int r;
+
+	table_init(&table, view->columns, view->n_columns);
+	view->fill(&table, jsonx_get(document, view->list));
+	r = table_write(&table, &ctl->screen, SIZE_MAX, out);
+	table_done(&table);
+	return r;
+}
+
 static int print_list(const struct ctl *ctl, const struct listing_view *view)
 {
-	struct json_object *document;
-	struct table table;
-	struct buf out;
-	int r = gateway_fetch(ctl, "GET", view->path, NULL, &document);
-
-	if (r != CTL_OK)
-		return r;
-	if (ctl->json) {
-		r = document_print(document);
-	} else {
-		buf_init(&out, OUT_MAX_BYTES);
-		table_init(&table, view->columns, view->n_columns);
-		view->fill(&table, jsonx_get(document, view->list));
-		r = ctl_print(&out, table_write(&table, &ctl->screen, SIZE_MAX, &out));
-		table_done(&table);
-	}
-	jsonx_free(document);
-	return r;
+	return document_show(ctl, &(const struct question){.method = "GET",
+							   .path = view->path,
+							   .write = write_list,
+							   .context = view});
 }
 
 int command_backends(struct ctl *ctl)
@@ -107,44 +105,45 @@ static bool is_name(const char *text)
 					   "0123456789._-")];
 }
 
-static int steer(const struct ctl *ctl, bool drain)
+static int write_drains(const struct ctl *ctl, struct json_object *document, const void *context,
+			struct buf *out)
+{
+	(void)context;
+	return buf_printf(out, _("%s drains; requests that still run there: %llu\n"),
+			  ctl->arguments[0],
+			  (unsigned long long)document_u64(document, "in_flight"));
+}
+
+static int write_undrained(const struct ctl *ctl, struct json_object *document, const void *context,
+			   struct buf *out)
+{
+	(void)context;
+	return buf_printf(out, _("%s takes requests again; running there: %llu\n"),
+			  ctl->arguments[0],
+			  (unsigned long long)document_u64(document, "in_flight"));
+}
+
+static int steer(const struct ctl *ctl, const char *verb, struct question question)
 {
 	const char *name = ctl->arguments[0];
-	struct json_object *document;
 	char path[PATH_MAX_BYTES];
-	struct buf out;
-	unsigned long long n;
-	int r;
 
 	if (!is_name(name) || strlen(name) > PATH_MAX_BYTES / 2)
 		return ctl_fail(CTL_FAILED, _("no backend is called %s"), name);
-	snprintf(path, sizeof(path), "/admin/backends/%s/%s", name, drain ? "drain" : "undrain");
-	r = gateway_fetch(ctl, "POST", path, NULL, &document);
-	if (r != CTL_OK)
-		return r;
-	n = document_u64(document, "in_flight");
-	buf_init(&out, OUT_MAX_BYTES);
-	if (ctl->json)
-		r = document_print(document);
-	else
-		r = ctl_print(
-			&out,
-			buf_printf(&out,
-				   drain ? _("%s drains; requests that still run there: %llu\n")
-					 : _("%s takes requests again; running there: %llu\n"),
-				   name, n));
-	jsonx_free(document);
-	return r;
+	snprintf(path, sizeof(path), "/admin/backends/%s/%s", name, verb);
+	question.method = "POST";
+	question.path = path;
+	return document_show(ctl, &question);
 }
 
 int command_drain(struct ctl *ctl)
 {
-	return steer(ctl, true);
+	return steer(ctl, "drain", (struct question){.write = write_drains});
 }
 
 int command_undrain(struct ctl *ctl)
 {
-	return steer(ctl, false);
+	return steer(ctl, "undrain", (struct question){.write = write_undrained});
 }
 
 static int write_totals(struct json_object *document, struct buf *out)
@@ -157,13 +156,15 @@ static int write_totals(struct json_object *document, struct buf *out)
 			  document_number(document, "rates.tokens_per_second"));
 }
 
-static int write_stats(const struct ctl *ctl, struct json_object *document, struct buf *out)
+static int write_stats(const struct ctl *ctl, struct json_object *document, const void *context,
+		       struct buf *out)
 {
 	static void (*const tables[])(const struct stats_view *view, struct table *table) = {
 		stats_view_backends, stats_view_models};
 	const struct stats_view view = {.now = document};
 	int r = write_totals(document, out);
 
+	(void)context;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++) {
 		struct table table;
 
@@ -178,17 +179,7 @@ static int write_stats(const struct ctl *ctl, struct json_object *document, stru
 
 int command_stats(struct ctl *ctl)
 {
-	struct json_object *document;
-	struct buf out;
-	int r = gateway_fetch(ctl, "GET", "/v1/stats", NULL, &document);
-
-	if (r != CTL_OK)
-		return r;
-	buf_init(&out, OUT_MAX_BYTES);
-	if (ctl->json)
-		r = document_print(document);
-	else
-		r = ctl_print(&out, write_stats(ctl, document, &out));
-	jsonx_free(document);
-	return r;
+	return document_show(ctl, &(const struct question){.method = "GET",
+							   .path = "/v1/stats",
+							   .write = write_stats});
 }

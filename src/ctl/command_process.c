@@ -6,15 +6,17 @@
 #include "config/config_value.h"
 #include "config/schema.h"
 #include "ctl/document.h"
-#include "ctl/gateway.h"
 
-#define OUT_MAX_BYTES 65536
+#define BODY_MAX_BYTES 256
 
-static int write_restart_needed(struct json_object *document, struct buf *out)
+static int write_restart_needed(const struct ctl *ctl, struct json_object *document,
+				const void *context, struct buf *out)
 {
 	struct json_object *names = jsonx_get(document, "restart_needed");
 	int r = buf_printf(out, "%s\n", _("reloaded"));
 
+	(void)ctl;
+	(void)context;
 	for (size_t i = 0; r == 0 && i < jsonx_length(names); i++)
 		r = buf_printf(out, _("only a restart puts %s in force\n"),
 			       jsonx_string(jsonx_at(names, i)).p);
@@ -23,19 +25,9 @@ static int write_restart_needed(struct json_object *document, struct buf *out)
 
 int command_reload(struct ctl *ctl)
 {
-	struct json_object *document;
-	struct buf out;
-	int r = gateway_fetch(ctl, "POST", "/admin/reload", NULL, &document);
-
-	if (r != CTL_OK)
-		return r;
-	buf_init(&out, OUT_MAX_BYTES);
-	if (ctl->json)
-		r = document_print(document);
-	else
-		r = ctl_print(&out, write_restart_needed(document, &out));
-	jsonx_free(document);
-	return r;
+	return document_show(ctl, &(const struct question){.method = "POST",
+							   .path = "/admin/reload",
+							   .write = write_restart_needed});
 }
 
 static int write_body(const char *level, struct buf *body)
@@ -60,27 +52,33 @@ static int check_level(const char *level)
 	return ctl_fail(CTL_USAGE, _("no such level: %s; choose one of: %s"), level, option->unit);
 }
 
+static int write_level(const struct ctl *ctl, struct json_object *document, const void *context,
+		       struct buf *out)
+{
+	const struct str level = document_text(document, "level");
+
+	(void)ctl;
+	(void)context;
+	return buf_printf(out, "%.*s\n", (int)level.n, level.p);
+}
+
 int command_log_level(struct ctl *ctl)
 {
 	const char *level = ctl->n_arguments ? ctl->arguments[0] : NULL;
-	struct json_object *document = NULL;
+	struct question question = {
+		.method = "GET", .path = "/admin/log-level", .write = write_level};
 	int r = level ? check_level(level) : CTL_OK;
-	struct buf text;
+	struct buf body;
 
-	buf_init(&text, OUT_MAX_BYTES);
-	if (r == CTL_OK && level && write_body(level, &text) < 0)
+	buf_init(&body, BODY_MAX_BYTES);
+	if (r == CTL_OK && level && write_body(level, &body) < 0)
 		r = ctl_no_memory();
+	if (level) {
+		question.method = "PUT";
+		question.body = body.data;
+	}
 	if (r == CTL_OK)
-		r = gateway_fetch(ctl, level ? "PUT" : "GET", "/admin/log-level", text.data,
-				  &document);
-	buf_clear(&text);
-	if (r == CTL_OK && ctl->json)
-		r = document_print(document);
-	else if (r == CTL_OK)
-		r = ctl_print(&text,
-			      buf_printf(&text, "%.*s\n", (int)document_text(document, "level").n,
-					 document_text(document, "level").p));
-	buf_done(&text);
-	jsonx_free(document);
+		r = document_show(ctl, &question);
+	buf_done(&body);
 	return r;
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "ctl/gateway.h"
 #include "ctl/visible.h"
 
 #define DOCUMENT_MAX_BYTES (256u << 20)
@@ -23,6 +24,23 @@ int document_print(struct json_object *document)
 	if (r == 0)
 		r = buf_append(&out, "\n", 1);
 	return ctl_print(&out, r);
+}
+
+int document_show(const struct ctl *ctl, const struct question *question)
+{
+	struct json_object *document;
+	struct buf out;
+	int r = gateway_fetch(ctl, question->method, question->path, question->body, &document);
+
+	if (r != CTL_OK)
+		return r;
+	buf_init(&out, DOCUMENT_MAX_BYTES);
+	if (ctl->json)
+		r = document_print(document);
+	else
+		r = ctl_print(&out, question->write(ctl, document, question->context, &out));
+	jsonx_free(document);
+	return r;
 }
 
 struct json_object *document_get(struct json_object *object, const char *path)

@@ -10,6 +10,19 @@
 /* --json: writes it, indented; the exit status. */
 int document_print(struct json_object *document);
 
+/* What is asked of nexusd, and how the answer is written for people. */
+struct question {
+	const char *method, *path;
+	const char *body; /* JSON; or NULL */
+	/* Appends it to `out`; 0, or -errno of `out`. */
+	int (*write)(const struct ctl *ctl, struct json_object *document, const void *context,
+		     struct buf *out);
+	const void *context;
+};
+
+/* Asks, and shows the answer; with --json as it came. The exit status. */
+int document_show(const struct ctl *ctl, const struct question *question);
+
 /* A member of an object, or of one of its objects: "backends.healthy". NULL when absent. */
 struct json_object *document_get(struct json_object *object, const char *path);
 /* 0 and {NULL, 0} when absent or of another kind. */
