@@ -155,10 +155,22 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	return !(facts.usage && !facts.choice && relay->asks_usage);
 }
 
+static bool is_blank(struct str raw)
+{
+	while (raw.n > 0 && (raw.p[0] == '\n' || raw.p[0] == '\r')) {
+		raw.p++;
+		raw.n--;
+	}
+	return raw.n == 0;
+}
+
 static bool on_frame(void *context, const struct sse_frame *frame)
 {
 	struct relay *relay = context;
 
+	/* Blank lines say nothing, and commit to nothing. */
+	if (!relay->committed && is_blank(frame->raw))
+		return true;
 	if (!take_frame(relay, frame))
 		return relay->committed; /* swallowed: go on; a failed attempt: stop */
 	relay->stream_stuck = exchange_write(relay->request->exchange, frame->raw) < 0;

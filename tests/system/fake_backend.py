@@ -12,7 +12,9 @@ FakeBackend.default. Keys that behaviours understand:
 
   status, headers, retry_after, body, json   the plain answer, instead of a made-up completion
   chunked                  frame a plain answer in chunks instead of by its length
-  fault                    a name from FAULTS in fake_answers.py
+  fault                    a name from FAULTS in fake_faults.py
+  send, repeat, gap, then  for the fault "script": pieces of text, how often the last one comes
+                           again, seconds behind each; close, rst, stall or keep
   stream                   force an event stream (true) or a plain answer (false)
   chunks, gap, gate        content frames; seconds between them; a gate to pass before each
   eol, bom, comment, split line end of frames; leading BOM; comment frames; one byte per write
@@ -199,6 +201,7 @@ class FakeBackend:
         self.probe_behaviour = {}
         self.model_details = {}       # id -> extra members of its entry
         self.require_key = None       # "Bearer …" that every request must carry
+        self.is_deaf = False          # reads the heads of requests with a body, and no more
         self.connections = 0
         self._sndbuf = sndbuf
         self._tls = tls               # an ssl.SSLContext, or None
@@ -322,6 +325,8 @@ class FakeBackend:
         headers = [tuple(s.strip() for s in line.split(":", 1)) for line in lines[1:]]
         entry = Entry(self.name, method, target, headers, b"")
         entry.connection = number
+        if self.is_deaf and method == "POST":
+            return await self._run_deaf(entry)
         if (entry.header("expect") or "").lower() == "100-continue":
             await link.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         entry.body = await link.read_body(headers)
@@ -332,6 +337,15 @@ class FakeBackend:
             self._entries.append(entry)
             self._changed.notify_all()
         return await self._run(link, entry)
+
+    async def _run_deaf(self, entry):
+        """Neither reads nor looks whether anybody is there: what a frozen process does."""
+        with self._changed:
+            self._entries.append(entry)
+            self._changed.notify_all()
+        while self.is_deaf:
+            await asyncio.sleep(0.01)
+        return False
 
     async def _run(self, link, entry):
         """Answers while watching for the peer's end; true if the connection may be used again."""

@@ -23,6 +23,8 @@ EXTRA_DIST += \
 	tests/system/exposition_judge.py \
 	tests/system/fake_answers.py \
 	tests/system/fake_backend.py \
+	tests/system/fake_faults.py \
+	tests/system/fake_wire.py \
 	tests/system/harness.py \
 	tests/system/http_client.py \
 	tests/system/prometheus_text.py \
@@ -41,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_exact.py \
 	tests/system/test_exposition.py \
 	tests/system/test_failover.py \
+	tests/system/test_faults.py \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \
 	tests/system/test_handover.py \

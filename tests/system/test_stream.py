@@ -6,7 +6,7 @@ import threading
 
 import harness
 import tap
-from fake_answers import HUGE_BYTES
+from fake_faults import HUGE_BYTES
 from fake_backend import FakeBackend
 from harness import Counting, Rig, backend, pair, shared, wait_until
 from http_client import content_of
