@@ -24,9 +24,11 @@ EXTRA_DIST += \
 	tests/system/fake_answers.py \
 	tests/system/fake_backend.py \
 	tests/system/fake_faults.py \
+	tests/system/fake_process.py \
 	tests/system/fake_wire.py \
 	tests/system/harness.py \
 	tests/system/http_client.py \
+	tests/system/load.py \
 	tests/system/prometheus_text.py \
 	tests/system/run \
 	tests/system/run_all.py \
@@ -38,6 +40,7 @@ EXTRA_DIST += \
 	tests/system/test_admin.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \
+	tests/system/test_change.py \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
