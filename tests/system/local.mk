@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/stats_check.py \
 	tests/system/stats_schema.py \
 	tests/system/statsd_receivers.py \
+	tests/system/steady.py \
 	tests/system/tap.py \
 	tests/system/test_admin.py \
 	tests/system/test_cancel.py \

@@ -16,8 +16,8 @@ from fake_process import FakeProcess
 from harness import Counting, Daemon, Rig, backend, wait_until
 from load import Load
 from statsd_receivers import Udp
+from steady import Watch
 from tap import eq, ok
-from test_soak import check_memory
 
 MODEL = "m"
 N_RELOADS = int(os.environ.get("NEXUSD_TEST_RELOADS", "40"))
@@ -72,13 +72,13 @@ def test_reloads_under_load():
             "backends": [backend(f) for f in fakes]}) as (daemon, *_):
         scraper = test_exact.Scraper(daemon)
         scraper.start()
-        found, missed = [], []
+        watch, missed = Watch(daemon), []
         with Load(daemon, MODEL) as load:
             for number in range(1, N_RELOADS + 1):
                 if not reload(daemon, number, **another_configuration(dice, fakes, receiver)):
                     missed.append(number)
                 if number % max(1, N_RELOADS // 100) == 0:
-                    found.append((daemon.resident_bytes(), daemon.open_fds()))
+                    watch.look()
         scraper.is_over.set()
         scraper.join(30)
         eq(missed, [], f"{N_RELOADS} reloads succeed")
@@ -90,8 +90,7 @@ def test_reloads_under_load():
            "each is counted, over all reloads")
         eq(sum(len(f.log()) for f in fakes), metrics.sum("nexus_upstream_requests_total"),
            "as the backends saw it")
-        if not daemon.is_sanitized():
-            check_memory(found)
+        watch.check()
         eq(metrics.sum("nexus_config_reloads_total", result="failure"), 0, "no reload failed")
     receiver.close()
 

@@ -4,44 +4,53 @@
 should and be counted once, and neither memory nor descriptors may grow.
 
 NEXUSD_TEST_SOAK_MINUTES says for how long (a fault every 10 seconds); without it each fault comes
-once."""
+once. NEXUSD_TEST_SEED repeats the order of an earlier run."""
 import itertools
+import json
 import os
+import random
 import signal
 import threading
 import time
 
 import tap
 import test_exact
+import test_faults
 from fake_backend import FakeBackend
-from harness import Daemon, backend, wait_until
+from fake_process import FakeProcess
+from harness import Daemon, Stream, backend, chat_body, wait_until
 from statsd_receivers import Udp
+from steady import Watch
 from tap import eq, ok
 from test_metrics import check_identities
 
 MINUTES = float(os.environ.get("NEXUSD_TEST_SOAK_MINUTES", "0"))
-PAUSE_SECONDS = 10 if MINUTES else 0.2
+SEED = int(os.environ.get("NEXUSD_TEST_SEED", random.randrange(1 << 32)))
+PAUSE_SECONDS = 10 if MINUTES else 0.1
 # A long run is paced: the fake backends remember every request.
 REQUEST_SECONDS = 0.005 if MINUTES else 0
 N_CLIENTS = 8
 N_PEERS = 100
-# Reached after a while: pools, buffers and arenas of all threads.
-WARM_ROUNDS = 30
-SLACK_BYTES = 4 << 20
+N_READERS = 8
+N_WRONG_ANSWERS = 20
 
 
 class Soak:
-    """The daemon with two backends that are counted exactly, and a third that has a hard time."""
+    """The daemon with two backends that are counted exactly, and two that have a hard time."""
 
     def __init__(self):
         self.fakes = [FakeBackend(name, test_exact.MODELS) for name in ("a", "b")]
         self.victim = FakeBackend("victim", ["chaos"])
+        self.mortal = FakeProcess("mortal", ["chaos"])
+        self.dice = random.Random(SEED)
         self.receiver = Udp("plain")
         self.is_over = threading.Event()
         self.daemon = Daemon(
             backends=[*(backend(f, priority=n) for n, f in enumerate(self.fakes, 1)),
-                      backend(self.victim)],
-            routing={"strategy": "priority_only"}, health={"interval": 1},
+                      backend(self.victim), backend(self.mortal)],
+            routing={"strategy": "priority_only"},
+            health={"interval": 0.2, "timeout": 1, "failures": 2},
+            timeouts={"first_byte": 2, "stream_idle": 2},
             statsd={"enabled": True, "address": self.receiver.address, "interval": 1})
         self.config = self.daemon.config_path.read_text()
         self.exact = test_exact.Run(self.daemon, self.fakes, self.requests())
@@ -76,13 +85,51 @@ class Soak:
         rows = self.config.splitlines(keepends=True)
         self.reload("".join(r.replace('name = "victim"', 'name = "other"') for r in rows), "success")
         self.reload(self.config, "success")
-        self.daemon.wait_healthy(3)
+        self.daemon.wait_healthy(4)
 
-    def backend_dies(self):
-        self.victim.stop()
-        ok(wait_until(lambda: self.daemon.health()["healthy"] == 2), "a backend is missed")
-        self.victim.start()
-        ok(wait_until(lambda: self.daemon.health()["healthy"] == 3), "and found again")
+    def many_reloads(self):
+        for _ in range(20):
+            self.daemon.kill(signal.SIGHUP)
+        self.good_reload()
+
+    def is_missed_and_found(self, name, begin, end):
+        begin()
+        ok(wait_until(lambda: self.daemon.health()["healthy"] == 3), f"a backend {name}: missed")
+        end()
+        ok(wait_until(lambda: self.daemon.health()["healthy"] == 4), "and found again")
+
+    def backend_stops(self):
+        self.is_missed_and_found("stops", self.victim.stop, self.victim.start)
+
+    def backend_is_killed(self):
+        self.is_missed_and_found("is killed", self.mortal.kill, self.mortal.start)
+
+    def backend_freezes(self):
+        self.is_missed_and_found("freezes", self.mortal.freeze, self.mortal.thaw)
+
+    def ask_victim(self, behaviour, stream, **options):
+        """Begins a request that only the two in trouble may get."""
+        connection = self.daemon.connect(**options)
+        body = chat_body("chaos", stream=stream, x_fake={"*": behaviour})
+        connection.request("POST", "/v1/chat/completions", None, json.dumps(body).encode())
+        return connection
+
+    def backends_answer_wrongly(self):
+        rows = [row for _, table in test_faults.before_the_first_byte()
+                for row in table.values() if MINUTES or row[0] != "timeout"]
+        asked = [self.ask_victim(behaviour, self.dice.random() < 0.5)
+                 for _, behaviour in self.dice.sample(rows, N_WRONG_ANSWERS)]
+        for connection in asked:
+            Stream(connection).read_rest()
+            connection.close()
+
+    def clients_stop_reading(self):
+        huge = {"fault": "huge_stream", "size": 4 << 20}
+        readers = [self.ask_victim(huge, True, rcvbuf=4096) for _ in range(N_READERS)]
+        ok(wait_until(lambda: self.daemon.metrics().sum("nexus_active_streams") >= N_READERS),
+           "streams that nobody reads")
+        for reader in readers:
+            reader.reset()
 
     def clients_leave(self):
         threads = [threading.Thread(target=test_exact.chaos_client,
@@ -117,52 +164,51 @@ class Soak:
             self.daemon.get("/metrics", {"Accept-Encoding": "gzip"})
             self.daemon.stats()
 
-    FAULTS = (good_reload, bad_reload, backend_leaves_the_configuration, backend_dies,
-              clients_leave, peers_say_nothing, peers_stop_in_mid_head, receiver_is_away,
-              scrapers_come)
+    FAULTS = (good_reload, bad_reload, many_reloads, backend_leaves_the_configuration,
+              backend_stops, backend_is_killed, backend_freezes, backends_answer_wrongly,
+              clients_leave, clients_stop_reading, peers_say_nothing, peers_stop_in_mid_head,
+              receiver_is_away, scrapers_come)
 
     # --- the run ---
 
+    def faults(self):
+        """Each as often as any other, in another order each time."""
+        while True:
+            yield from self.dice.sample(self.FAULTS, len(self.FAULTS))
+
     def run(self):
-        """Returns (resident bytes, descriptors) after each round."""
-        found = []
+        """Returns how many faults there were, and what was held meanwhile."""
+        watch = Watch(self.daemon)
         end = time.monotonic() + 60 * MINUTES
         for client in self.clients:
             client.start()
-        for number, fault in enumerate(itertools.cycle(self.FAULTS)):
+        for number, fault in enumerate(self.faults()):
             if time.monotonic() >= end and number >= len(self.FAULTS):
                 break
+            began = time.monotonic()
             fault(self)
-            found.append((self.daemon.resident_bytes(), self.daemon.open_fds()))
+            tap.diag(f"{number}: {fault.__name__}, {time.monotonic() - began:.1f} s")
             self.is_over.wait(PAUSE_SECONDS)
+            watch.look()
         self.is_over.set()
         for client in self.clients:
             client.join(60)
         # From here on nothing counts.
         self.reload(self.config.replace("enabled = true", "enabled = false"), "success")
-        return found
+        return number, watch
 
     def stop(self):
         self.daemon.stop()
-        for fake in (*self.fakes, self.victim):
+        for fake in (*self.fakes, self.victim, self.mortal):
             fake.stop()
         self.receiver.close()
 
 
-def check_memory(found):
-    memory = [resident for resident, _ in found]
-    tap.diag(f"resident MB: {[round(m / 1e6, 1) for m in memory[::max(1, len(memory) // 30)]]}")
-    if len(memory) < 2 * WARM_ROUNDS:
-        return
-    middle = len(memory) // 2
-    early, late = max(memory[WARM_ROUNDS // 2:middle]), max(memory[middle:])
-    ok(late <= early + SLACK_BYTES, f"memory stays: {early} bytes at first, {late} later")
-
-
 def test_soak():
+    tap.diag(f"NEXUSD_TEST_SEED={SEED}")
     soak = Soak()
     at_rest = soak.daemon.open_fds()
-    found = soak.run()
+    n_faults, watch = soak.run()
     metrics = soak.daemon.settled()
     eq(soak.exact.surprises[:5], [], f"{sum(soak.exact.expected.values())} requests each ended as "
        "they should")
@@ -172,10 +218,10 @@ def test_soak():
        "and are counted once")
     test_exact.check_backend_logs(metrics, soak.fakes)
     check_identities(metrics, soak.daemon.stats())
-    check_memory(found)
+    watch.check()
     # Kept-alive connections to the backends may be there now.
     ok(wait_until(lambda: soak.daemon.open_fds() <= at_rest + 2 * N_CLIENTS + 8),
-       f"{len(found)} faults leave no descriptor: {at_rest} at first",
+       f"{n_faults} faults leave no descriptor: {at_rest} at first",
        f"now {soak.daemon.open_fds()}")
     soak.stop()
 

@@ -9,6 +9,7 @@ import tap
 from fake_backend import FakeBackend
 from http_client import Connection, Incomplete, Stream, content_of, encode_request
 from prometheus_text import Metrics, sanitize
+from steady import growth
 from tap import eq, ok
 
 
@@ -137,6 +138,13 @@ def test_configuration_writer():
     eq(harness.config_text(a=1, b=[{"x": "q\"", "y": True}], c=["s"], d={"e": 0.5}),
        'a = 1;\nb = ( { x = "q\\""; y = true; } );\nc = [ "s" ];\nd = { e = 0.5; };\n',
        "libconfig text")
+
+
+def test_growth():
+    flat = [(t, 1000 + 300 * (t % 7 == 0) - t % 3) for t in range(100)]
+    ok(abs(growth(flat)) < 10, "outliers and noise are no growth", growth(flat))
+    leak = [(t, value + 2 * t) for t, value in flat]
+    ok(150 < growth(leak) < 250, "a leak is", growth(leak))
 
 
 if __name__ == "__main__":
