@@ -2,6 +2,7 @@
 /* A backend's plain answer: judged whole while it is small, handed on as it comes otherwise. */
 #include <errno.h>
 
+#include "api/media.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 
@@ -24,6 +25,13 @@ static struct verdict pass(struct relay *relay, struct str data)
 	return verdict_goes_on();
 }
 
+/* Speech is to be heard while it is made, and nothing can be told of it by looking. */
+static bool is_judged(const struct relay *relay)
+{
+	return !relay_is_passed(relay) || relay->status != 200 ||
+	       media_is_json(reply_head_find(relay, STR_LITERAL("content-type")));
+}
+
 struct verdict answer_plain_data(struct relay *relay, struct str data)
 {
 	struct verdict verdict;
@@ -31,7 +39,7 @@ struct verdict answer_plain_data(struct relay *relay, struct str data)
 
 	if (relay->phase == RELAY_PASS)
 		return pass(relay, data);
-	r = buf_append_str(&relay->plain, data);
+	r = is_judged(relay) ? buf_append_str(&relay->plain, data) : -EMSGSIZE;
 	if (r == 0)
 		return verdict_goes_on();
 	if (r == -ENOMEM)
@@ -53,7 +61,8 @@ static bool refuses_usage_option(const struct relay *relay)
 
 static bool can_be_read(const struct relay *relay)
 {
-	return relay->status == 200 && !reply_head_find(relay, STR_LITERAL("content-encoding")).p;
+	return relay->status == 200 && is_judged(relay) &&
+	       !reply_head_find(relay, STR_LITERAL("content-encoding")).p;
 }
 
 struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)

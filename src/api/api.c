@@ -7,6 +7,7 @@
 
 #include "api/api_state.h"
 #include "api/control.h"
+#include "api/media.h"
 #include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"
@@ -111,16 +112,6 @@ static void request_end(struct request *request, bool delivered)
 	free(request);
 }
 
-/* Nothing is taken for JSON, too. */
-static bool is_json(struct str content_type)
-{
-	struct str media = str_trim(str_split(&content_type, ';'));
-
-	return media.n == 0 || str_eq_nocase(media, STR_LITERAL("application/json")) ||
-	       (media.n > 5 &&
-		str_eq_nocase((struct str){media.p + media.n - 5, 5}, STR_LITERAL("+json")));
-}
-
 /* What the head of a request for a model must say before its body is read. */
 static void judge_model_head(struct request *request)
 {
@@ -132,7 +123,7 @@ static void judge_model_head(struct request *request)
 				"A compressed request body is not taken; send it without "
 				"Content-Encoding.",
 				NULL, NULL);
-	else if (!is_json(type))
+	else if (!media_is_json(type))
 		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
 }
 

@@ -40,7 +40,7 @@ static void reset_answer(struct relay *relay)
 	relay->status = 0;
 	relay->content_length = -1;
 	relay->stream_done = relay->stream_finished = false;
-	relay->stream_failed = relay->stream_stuck = false;
+	relay->stream_failed = relay->stream_stuck = relay->stream_is_response = false;
 	relay->usage = (struct usage){0};
 	relay->trace = (struct transfer_trace){0};
 	relay->first_content_ns = relay->last_content_ns = relay->head_ns = 0;
@@ -58,7 +58,8 @@ static int choose_body(struct relay *relay, struct str *ret_body)
 	bool same_model = str_eq(str_of(id), (struct str){wanted->model, wanted->model_bytes});
 	int r;
 
-	relay->asks_usage = wanted->stream && !wanted->asked_usage && !relay->withholds_usage &&
+	relay->asks_usage = wanted->stream && !relay_is_passed(relay) && !wanted->asked_usage &&
+			    !relay->withholds_usage &&
 			    !atomic_load_explicit(&relay->candidate->backend->rejects_usage_option,
 						  memory_order_relaxed);
 	*ret_body = wanted->text;

@@ -15,6 +15,8 @@ libnexusd_a_SOURCES += \
 	src/api/control.h \
 	src/api/forward.c \
 	src/api/forward.h \
+	src/api/media.c \
+	src/api/media.h \
 	src/api/model_request.c \
 	src/api/model_request.h \
 	src/api/pieces.c \

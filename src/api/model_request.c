@@ -19,6 +19,12 @@ enum {
 	PATH_PART_TEXT,
 	PATH_CONTENT,
 	PATH_PROMPT,
+	/* of responses */
+	PATH_TEXT_FORMAT,
+	PATH_INPUT_TYPE,
+	PATH_INPUT_TEXT,
+	PATH_INPUT_CONTENT,
+	PATH_INSTRUCTIONS,
 };
 
 static const struct json_path paths[] = {
@@ -32,6 +38,11 @@ static const struct json_path paths[] = {
 	[PATH_PART_TEXT] = {{"messages", "[]", "content", "[]", "text"}},
 	[PATH_CONTENT] = {{"messages", "[]", "content"}},
 	[PATH_PROMPT] = {{"prompt"}},
+	[PATH_TEXT_FORMAT] = {{"text", "format", "type"}},
+	[PATH_INPUT_TYPE] = {{"input", "[]", "content", "[]", "type"}},
+	[PATH_INPUT_TEXT] = {{"input", "[]", "content", "[]", "text"}},
+	[PATH_INPUT_CONTENT] = {{"input", "[]", "content"}},
+	[PATH_INSTRUCTIONS] = {{"instructions"}},
 };
 
 struct parse {
@@ -71,16 +82,21 @@ static void found(void *context, size_t path, struct json_value value)
 		wanted->needs |= NEED_TOOLS;
 		break;
 	case PATH_RESPONSE_FORMAT:
+	case PATH_TEXT_FORMAT:
 		if (is_string(value, "json_object") || is_string(value, "json_schema"))
 			wanted->needs |= NEED_JSON_MODE;
 		break;
 	case PATH_PART_TYPE:
-		if (is_string(value, "image_url"))
+	case PATH_INPUT_TYPE:
+		if (is_string(value, "image_url") || is_string(value, "input_image"))
 			wanted->needs |= NEED_VISION;
 		break;
 	case PATH_PART_TEXT:
 	case PATH_CONTENT:
 	case PATH_PROMPT:
+	case PATH_INPUT_TEXT:
+	case PATH_INPUT_CONTENT:
+	case PATH_INSTRUCTIONS:
 		if (value.type == JSON_STRING)
 			wanted->text_bytes += value.text.n - 2;
 		break;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/media.h"
 #include "api/relay_failure.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
@@ -137,12 +138,6 @@ static void act(struct relay *relay, struct verdict verdict)
 	}
 }
 
-static bool is_event_stream(struct str content_type)
-{
-	return str_eq_nocase(str_trim(str_split(&content_type, ';')),
-			     STR_LITERAL("text/event-stream"));
-}
-
 static enum outcome outcome_of_status(unsigned status)
 {
 	if (status < 400)
@@ -150,6 +145,28 @@ static enum outcome outcome_of_status(unsigned status)
 	if (status >= 500)
 		return OUTCOME_HTTP_5XX;
 	return status == 429 ? OUTCOME_HTTP_429 : OUTCOME_HTTP_4XX;
+}
+
+/* It may not serve the path at all, and a backend that was not asked yet may. */
+static bool may_serve_elsewhere(const struct relay *relay)
+{
+	return relay_is_passed(relay) && (relay->status == 404 || relay->status == 405) &&
+	       attempts_may_ask_another(&relay->attempts);
+}
+
+static bool leaves_others_to_try(const struct relay *relay, enum outcome outcome)
+{
+	if (outcome == OUTCOME_OK)
+		return false;
+	return may_serve_elsewhere(relay) || (attempts_is_retryable(outcome, relay->status) &&
+					      attempts_may_retry(&relay->attempts));
+}
+
+/* Some streams are asked for by other members than "stream". */
+static bool is_stream(const struct relay *relay, const struct transfer_head *head)
+{
+	return (relay->request->wanted.stream || relay_is_passed(relay)) && head->status == 200 &&
+	       media_is_event_stream(head->content_type);
 }
 
 static void on_head(void *context, const struct transfer_head *head)
@@ -162,17 +179,12 @@ static void on_head(void *context, const struct transfer_head *head)
 	relay->head_ns = clock_monotonic_ns();
 	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
-	if ((outcome != OUTCOME_OK && attempts_is_retryable(outcome, head->status) &&
-	     attempts_may_retry(&relay->attempts)) ||
-	    reply_head_keep(relay, head) < 0) {
+	if (leaves_others_to_try(relay, outcome) || reply_head_keep(relay, head) < 0) {
 		act(relay, verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome));
 		return;
 	}
 	relay->content_length = head->content_length;
-	relay->phase = relay->request->wanted.stream && head->status == 200 &&
-				       is_event_stream(head->content_type)
-			       ? RELAY_STREAM
-			       : RELAY_PLAIN;
+	relay->phase = is_stream(relay, head) ? RELAY_STREAM : RELAY_PLAIN;
 }
 
 static void on_data(void *context, struct str data)
@@ -303,17 +315,11 @@ void relay_start(struct request *request)
 void relay_break(struct relay *relay, enum problem problem)
 {
 	struct request *request = relay->request;
-	struct buf event;
 
 	request->status = problem_row(problem)->status;
 	request->error_type = problem_row(problem)->error_type;
-	buf_init(&event, 4096);
-	if (relay->phase == RELAY_STREAM && buf_append_str(&event, STR_LITERAL("data: ")) == 0 &&
-	    problem_write(&event, problem, NULL, NULL, NULL) == 0 &&
-	    buf_append_str(&event, STR_LITERAL("\n\n")) == 0)
-		/* When it does not fit any more, the unclean close alone must say it. */
-		(void)!exchange_write(request->exchange, buf_str(&event));
-	buf_done(&event);
+	if (relay->phase == RELAY_STREAM)
+		stream_tell(relay, problem);
 	exchange_finish(request->exchange, false);
 }
 

@@ -44,10 +44,11 @@ struct relay {
 	struct buf headers; /* of the answer: name NUL value NUL ... */
 	struct buf plain;
 	struct sse sse;
-	bool stream_done;     /* [DONE] came */
-	bool stream_finished; /* a finish_reason came */
-	bool stream_failed;   /* an error event came */
-	bool stream_stuck;    /* the client's queue is full or memory out */
+	bool stream_done;        /* [DONE] came */
+	bool stream_finished;    /* a finish_reason came */
+	bool stream_failed;      /* an error event came */
+	bool stream_is_response; /* its end has an event of its own */
+	bool stream_stuck;       /* the client's queue is full or memory out */
 	unsigned n_attempts;
 	struct usage usage;
 	struct transfer_trace trace;                /* of the attempt that ended last */
@@ -59,6 +60,11 @@ struct relay {
 static inline struct loop *relay_loop(const struct relay *relay)
 {
 	return relay->request->api->in.loop;
+}
+
+static inline bool relay_is_passed(const struct relay *relay)
+{
+	return relay->request->route->flags & ROUTE_PASSED;
 }
 
 /* What becomes of an attempt, as its answer shows piece by piece: answer.c and stream.c judge,
@@ -124,3 +130,5 @@ void answer_plain_reply(struct relay *relay);
 /* stream.c */
 struct verdict stream_data(struct relay *relay, struct str data);
 struct verdict stream_over(struct relay *relay, enum outcome outcome);
+/* Tells the client by an event why the stream ends too early. */
+void stream_tell(struct relay *relay, enum problem problem);

@@ -20,7 +20,13 @@ struct pieces_source;
 struct relay;
 struct request;
 
-enum route_flags { ROUTE_NONE = 0, ROUTE_MODEL = 1, ROUTE_PATTERN = 2, ROUTE_SETTING = 4 };
+enum route_flags {
+	ROUTE_NONE = 0,
+	ROUTE_MODEL = 1,
+	ROUTE_PATTERN = 2,
+	ROUTE_SETTING = 4,
+	ROUTE_PASSED = 8
+};
 
 struct route {
 	const char *method, *path;

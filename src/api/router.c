@@ -14,6 +14,7 @@
 #define METRICS FACE_METRICS
 #define NONE    ROUTE_NONE
 #define MODEL   ROUTE_MODEL
+#define PASSED  ROUTE_PASSED
 #define PATTERN ROUTE_PATTERN
 #define SETTING ROUTE_SETTING
 static const struct route routes[] = {
@@ -31,6 +32,7 @@ static const struct route routes[] = {
 #undef METRICS
 #undef NONE
 #undef MODEL
+#undef PASSED
 #undef PATTERN
 #undef SETTING
 

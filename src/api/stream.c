@@ -10,7 +10,7 @@
 #include "base/jsonscan.h"
 
 enum {
-	FRAME_ERROR = N_USAGE_PATHS,
+	FRAME_ERROR = N_USAGE_FIELDS,
 	FRAME_USAGE,
 	FRAME_CHOICE,
 	FRAME_FINISH,
@@ -19,7 +19,16 @@ enum {
 	FRAME_REASONING_CONTENT,
 	FRAME_TOOL_CALL,
 	FRAME_TEXT,
-	N_FRAME_PATHS
+	N_COMPLETION_PATHS,
+	/* those of typed events */
+	FRAME_TYPE = N_COMPLETION_PATHS,
+	FRAME_RESPONSE_USAGE,
+	FRAME_DELTA,
+	FRAME_AUDIO,
+	FRAME_IMAGE,
+	FRAME_EVENT_USAGE,
+	FRAME_EVENT_RESPONSE_USAGE = FRAME_EVENT_USAGE + N_USAGE_FIELDS,
+	N_FRAME_PATHS = FRAME_EVENT_RESPONSE_USAGE + N_USAGE_FIELDS
 };
 
 static const struct json_path frame_paths[N_FRAME_PATHS] = {
@@ -33,11 +42,20 @@ static const struct json_path frame_paths[N_FRAME_PATHS] = {
 	[FRAME_REASONING_CONTENT] = {{"choices", "[]", "delta", "reasoning_content"}},
 	[FRAME_TOOL_CALL] = {{"choices", "[]", "delta", "tool_calls", "[]"}},
 	[FRAME_TEXT] = {{"choices", "[]", "text"}},
+	[FRAME_TYPE] = {{"type"}},
+	[FRAME_RESPONSE_USAGE] = {{"response", "usage"}},
+	[FRAME_DELTA] = {{"delta"}},
+	[FRAME_AUDIO] = {{"audio"}},
+	[FRAME_IMAGE] = {{"b64_json"}},
+	[FRAME_EVENT_USAGE] = USAGE_PATHS_BELOW("usage"),
+	[FRAME_EVENT_RESPONSE_USAGE] = USAGE_PATHS_BELOW("response", "usage"),
 };
 
 /* What nexusd reads of a frame. */
 struct frame_facts {
 	bool error, usage, choice, finish, content;
+	bool response; /* an event of a response */
+	bool done;     /* and the last one */
 	struct usage tokens;
 };
 
@@ -47,16 +65,36 @@ static bool is_content(struct json_value value)
 	return value.type == JSON_OBJECT || (value.type == JSON_STRING && value.text.n > 2);
 }
 
+/* A response has no [DONE]. One that failed tells so itself. */
+static void read_type(struct frame_facts *facts, struct str type)
+{
+	facts->response = str_has_prefix(type, STR_LITERAL("\"response."));
+	facts->done = str_eq(type, STR_LITERAL("\"response.completed\"")) ||
+		      str_eq(type, STR_LITERAL("\"response.incomplete\""));
+	facts->error |= str_eq(type, STR_LITERAL("\"response.failed\"")) ||
+			str_eq(type, STR_LITERAL("\"error\""));
+}
+
+static enum usage_field usage_field_of(size_t path)
+{
+	return (enum usage_field)(
+		path < FRAME_EVENT_USAGE ? path : (path - FRAME_EVENT_USAGE) % N_USAGE_FIELDS);
+}
+
 static void found(void *context, size_t path, struct json_value value)
 {
 	struct frame_facts *facts = context;
 
 	switch (path) {
 	case FRAME_ERROR:
-		facts->error = value.type != JSON_NULL;
+		facts->error |= value.type != JSON_NULL;
 		break;
 	case FRAME_USAGE:
-		facts->usage = value.type == JSON_OBJECT;
+	case FRAME_RESPONSE_USAGE:
+		facts->usage |= value.type == JSON_OBJECT;
+		break;
+	case FRAME_TYPE:
+		read_type(facts, value.text);
 		break;
 	case FRAME_CHOICE:
 		facts->choice = true;
@@ -69,20 +107,23 @@ static void found(void *context, size_t path, struct json_value value)
 	case FRAME_REASONING_CONTENT:
 	case FRAME_TOOL_CALL:
 	case FRAME_TEXT:
+	case FRAME_DELTA:
+	case FRAME_AUDIO:
+	case FRAME_IMAGE:
 		facts->content |= is_content(value);
 		break;
 	default:
-		usage_found(&facts->tokens, path, value);
+		usage_found(&facts->tokens, usage_field_of(path), value);
 		break;
 	}
 }
 
-static struct frame_facts read_frame(struct str data)
+static struct frame_facts read_frame(const struct relay *relay, struct str data)
 {
 	struct frame_facts facts = {0};
 	struct jsonscan scan = {
 		.paths = frame_paths,
-		.n_paths = N_FRAME_PATHS,
+		.n_paths = relay_is_passed(relay) ? N_FRAME_PATHS : N_COMPLETION_PATHS,
 		.found = found,
 		.context = &facts,
 	};
@@ -135,7 +176,7 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 		if (is_done(frame->data))
 			relay->stream_done = true;
 		else
-			facts = read_frame(frame->data);
+			facts = read_frame(relay, frame->data);
 	}
 	if (facts.error) {
 		relay->stream_failed = true;
@@ -144,7 +185,10 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	}
 	if (!relay->committed)
 		commit(relay);
-	relay->stream_finished |= facts.finish;
+	relay->stream_done |= facts.done;
+	relay->stream_is_response |= facts.response;
+	/* One that is too large to be read may have been the last. */
+	relay->stream_finished |= facts.finish || (frame->oversize && relay_is_passed(relay));
 	if (facts.content)
 		note_content(relay);
 	if (facts.usage) {
@@ -208,10 +252,16 @@ static void take_rest(struct relay *relay)
 		relay->stream_stuck = exchange_write(relay->request->exchange, rest) < 0;
 }
 
+/* Events that are neither of completions nor of a response end with the body. */
+static bool has_finished(const struct relay *relay)
+{
+	return relay->stream_finished || (relay_is_passed(relay) && !relay->stream_is_response);
+}
+
 static bool is_whole(const struct relay *relay, enum outcome outcome)
 {
 	return !relay->stream_stuck &&
-	       (relay->stream_done || (outcome == OUTCOME_OK && relay->stream_finished));
+	       (relay->stream_done || (outcome == OUTCOME_OK && has_finished(relay)));
 }
 
 /* The backend has told the client itself. */
@@ -233,4 +283,24 @@ struct verdict stream_over(struct relay *relay, enum outcome outcome)
 	if (is_whole(relay, outcome))
 		return verdict_done(OUTCOME_OK, true);
 	return verdict_cut(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
+}
+
+void stream_tell(struct relay *relay, enum problem problem)
+{
+	bool typed = relay_is_passed(relay);
+	struct buf event;
+	int r;
+
+	buf_init(&event, 4096);
+	r = buf_append_str(&event,
+			   typed ? STR_LITERAL("event: error\ndata: ") : STR_LITERAL("data: "));
+	if (r == 0)
+		r = typed ? problem_write_event(&event, problem)
+			  : problem_write(&event, problem, NULL, NULL, NULL);
+	if (r == 0)
+		r = buf_append_str(&event, STR_LITERAL("\n\n"));
+	/* When it does not fit any more, the unclean close alone must say it. */
+	if (r == 0)
+		(void)!exchange_write(relay->request->exchange, buf_str(&event));
+	buf_done(&event);
 }

@@ -14,16 +14,24 @@ struct usage {
 	uint64_t cached_prompt_tokens, reasoning_tokens; /* parts of the two */
 };
 
-/* The first paths of a scan that wants to know, at these positions. */
-enum usage_path { USAGE_PROMPT, USAGE_COMPLETION, USAGE_CACHED, USAGE_REASONING, N_USAGE_PATHS };
+enum usage_field { USAGE_PROMPT, USAGE_COMPLETION, USAGE_CACHED, USAGE_REASONING, N_USAGE_FIELDS };
 
-#define USAGE_PATHS                                                             \
-	[USAGE_PROMPT] = {{"usage", "prompt_tokens"}},                          \
-	[USAGE_COMPLETION] = {{"usage", "completion_tokens"}},                  \
-	[USAGE_CACHED] = {{"usage", "prompt_tokens_details", "cached_tokens"}}, \
-	[USAGE_REASONING] = {{"usage", "completion_tokens_details", "reasoning_tokens"}}
+/* The paths of a scan that wants to know, in that order: as completions tell it, and as the younger
+ * interfaces do, where the arguments are the members that lead to it. */
+/* clang-format off */
+#define USAGE_PATHS                                               \
+	{{"usage", "prompt_tokens"}},                             \
+	{{"usage", "completion_tokens"}},                         \
+	{{"usage", "prompt_tokens_details", "cached_tokens"}},    \
+	{{"usage", "completion_tokens_details", "reasoning_tokens"}}
+#define USAGE_PATHS_BELOW(...)                                    \
+	{{__VA_ARGS__, "input_tokens"}},                          \
+	{{__VA_ARGS__, "output_tokens"}},                         \
+	{{__VA_ARGS__, "input_tokens_details", "cached_tokens"}}, \
+	{{__VA_ARGS__, "output_tokens_details", "reasoning_tokens"}}
+/* clang-format on */
 
 /* Takes what the scan found; anything but a count is not there. */
-void usage_found(struct usage *usage, size_t path, struct json_value value);
+void usage_found(struct usage *usage, enum usage_field field, struct json_value value);
 /* What a whole JSON document says of usage; false when it is no JSON. */
 bool usage_read(struct str text, struct usage *ret_usage);

@@ -59,3 +59,5 @@ const struct problem_row *problem_row(enum problem problem);
  * writes null; `context` is JSON text put in as "context", or NULL. */
 int problem_write(struct buf *out, enum problem problem, const char *message, const char *param,
 		  const struct buf *context) MUST_CHECK;
+/* The same as the data of an event: {"type":"error","code","message","param","error":{...}}. */
+int problem_write_event(struct buf *out, enum problem problem) MUST_CHECK;

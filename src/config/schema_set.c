@@ -199,9 +199,18 @@ static int set_url(const struct assignment *a, void *field)
 static bool is_taken_route(const char *path)
 {
 	static const char *const taken[] = {
-		"/v1/stats",       "/v1/models",     "/v1/chat/completions",
-		"/v1/completions", "/v1/embeddings", "/health",
-		"/livez",          "/readyz",
+		"/v1/stats",
+		"/v1/models",
+		"/v1/chat/completions",
+		"/v1/completions",
+		"/v1/embeddings",
+		"/v1/responses",
+		"/v1/rerank",
+		"/v1/images/generations",
+		"/v1/audio/speech",
+		"/health",
+		"/livez",
+		"/readyz",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)

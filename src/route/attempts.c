@@ -269,6 +269,14 @@ bool attempts_may_retry(const struct attempts *a)
 	return a->again && has_usable(a, a->again);
 }
 
+bool attempts_may_ask_another(const struct attempts *a)
+{
+	for (size_t i = 0; i < a->current->n_candidates && has_tries(a); i++)
+		if (is_wanted(a, &a->current->candidates[i], FRESH))
+			return true;
+	return false;
+}
+
 bool attempts_is_retryable(enum outcome outcome, unsigned status)
 {
 	switch (outcome) {

@@ -86,6 +86,8 @@ bool attempts_is_retryable(enum outcome outcome, unsigned status);
 void attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
 /* Is another attempt possible at all, should the current one fail? */
 bool attempts_may_retry(const struct attempts *a);
+/* Is a usable backend of the current model left that was not tried yet? */
+bool attempts_may_ask_another(const struct attempts *a);
 /* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. */
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate);
 /* When to come back, for Retry-After and the context: at once after failed attempts, with the next

@@ -5,6 +5,7 @@ import base64
 import json
 import struct
 
+import fake_media
 from fake_faults import FAULTS
 from fake_wire import chunk, cut_stream, head
 
@@ -76,7 +77,7 @@ def embeddings_document(_fake, request, behaviour):
 
 
 MODEL_PATHS = {"/v1/chat/completions": chat_document, "/v1/completions": completion_document,
-               "/v1/embeddings": embeddings_document}
+               "/v1/embeddings": embeddings_document, **fake_media.PATHS}
 
 
 def odd_json(value):
@@ -153,22 +154,25 @@ def _plain_body(fake, entry, behaviour):
                                            "type": "fake_error", "param": None,
                                            "code": f"fake_{status}"}})
     if entry.path in MODEL_PATHS:
-        make = MODEL_PATHS[entry.path]
-        return 200, odd_json(make(fake, _request_of(entry), behaviour))
+        made = MODEL_PATHS[entry.path](fake, _request_of(entry), behaviour)
+        return 200, made if isinstance(made, bytes) else odd_json(made)
     found, document = probe_document(fake, entry)
     return found, odd_json(document)
 
 
 async def plain_answer(fake, link, entry, behaviour):
     status, body = _plain_body(fake, entry, behaviour)
-    headers = list({"Content-Type": "application/json", **behaviour.get("headers", {})}.items())
+    kind = "audio/mpeg" if body is fake_media.SPEECH else "application/json"
+    headers = list({"Content-Type": kind, **behaviour.get("headers", {})}.items())
     if "retry_after" in behaviour:
         headers.append(("Retry-After", behaviour["retry_after"]))
     entry.status, entry.answer = status, body
     if behaviour.get("chunked"):
         middle = len(body) // 2
-        await link.send(head(status, headers, chunked=True))
-        await link.send(chunk(body[:middle]) + chunk(body[middle:]) + b"0\r\n\r\n")
+        await link.send(head(status, headers, chunked=True) + chunk(body[:middle]))
+        if behaviour.get("gate_half"):
+            await fake.gate(behaviour["gate_half"]).acquire()
+        await link.send(chunk(body[middle:]) + b"0\r\n\r\n")
     else:
         await link.send(head(status, headers, len(body)) + body)
     return True
@@ -219,8 +223,10 @@ def encode_frame(text, behaviour):
 
 async def stream_answer(fake, link, entry, behaviour):
     request = _request_of(entry)
-    texts = stream_frames(fake, request, behaviour)
-    frames = [encode_frame(t, behaviour) for t in texts]
+    if entry.path == "/v1/responses":
+        frames = fake_media.response_frames(fake, request, behaviour)
+    else:
+        frames = [encode_frame(t, behaviour) for t in stream_frames(fake, request, behaviour)]
     if behaviour.get("bom"):
         frames[0] = "\ufeff".encode() + frames[0]
     cut = behaviour.get("after")

@@ -12,6 +12,7 @@ FakeBackend.default. Keys that behaviours understand:
 
   status, headers, retry_after, body, json   the plain answer, instead of a made-up completion
   chunked                  frame a plain answer in chunks instead of by its length
+  gate_half                a gate to pass before the second of them
   fault                    a name from FAULTS in fake_faults.py
   send, repeat, gap, then  for the fault "script": pieces of text, how often the last one comes
                            again, seconds behind each; close, rst, stall or keep

@@ -82,6 +82,13 @@ async def fault_cut_large_chunked(link, entry, behaviour):
     return await cut_stream(link, behaviour.get("how", "close"))
 
 
+async def fault_cut_sound(link, entry, behaviour):
+    """No JSON, cut in the middle."""
+    entry.status = 200
+    await link.send(head(200, [("Content-Type", "audio/mpeg")], 400000) + PIECE)
+    return await cut_stream(link, behaviour.get("how", "close"))
+
+
 async def fault_interim(link, entry, _behaviour):
     """Interim answers before the final one."""
     entry.status, entry.answer = 200, WHOLE

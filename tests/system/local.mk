@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/system/fake_answers.py \
 	tests/system/fake_backend.py \
 	tests/system/fake_faults.py \
+	tests/system/fake_media.py \
 	tests/system/fake_process.py \
 	tests/system/fake_wire.py \
 	tests/system/harness.py \
@@ -58,6 +59,7 @@ EXTRA_DIST += \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_operator_files.py \
+	tests/system/test_passed.py \
 	tests/system/test_recording.py \
 	tests/system/test_nexusctl.py \
 	tests/system/test_nexusctl_tty.py \

@@ -26,7 +26,7 @@ def test_plain_answers():
     for path in fake_answers.MODEL_PATHS:
         answer = post(fake, path=path, input="x", prompt="hi").read_response()
         eq(answer.status, 200, f"{path} answers")
-        ok("usage" in answer.json(), f"{path} has usage")
+        ok(path == "/v1/audio/speech" or "usage" in answer.json(), f"{path} has usage")
         entry = fake.log(path)[-1]
         fake.wait_ended(entry)
         eq((entry.outcome, entry.status, entry.answer), ("complete", 200, answer.body),

@@ -265,6 +265,27 @@ static void test_may_retry(void)
 	bed_done(&bed);
 }
 
+static void test_may_ask_another(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+
+	bed_init(&bed);
+	set_up(&bed, "c-");
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(attempts_may_ask_another(&bed.attempts), "a was asked, b was not");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(!attempts_may_ask_another(&bed.attempts), "neither a again, nor another model's");
+	attempts_done(&bed.attempts);
+	bed.fleet.config.routing.max_retries = 0;
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(!attempts_may_ask_another(&bed.attempts), "nobody, if nothing may be retried");
+	bed_done(&bed);
+}
+
 static void test_retryable(void)
 {
 	static const struct {
@@ -420,6 +441,7 @@ int main(void)
 	test_optional();
 	test_backoff();
 	test_may_retry();
+	test_may_ask_another();
 	test_retryable();
 	test_suspect();
 	test_context();

@@ -60,6 +60,10 @@ static const struct {
 	{"{\"model\":\"m\",\"response_format\":{\"type\":\"text\"}}", false, false, 0},
 	{"{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"image_url\"}]}]}", false, false,
 	 NEED_VISION},
+	{"{\"model\":\"m\",\"input\":[{\"content\":[{\"type\":\"input_image\"}]}]}", false, false,
+	 NEED_VISION},
+	{"{\"model\":\"m\",\"input\":\"x\",\"text\":{\"format\":{\"type\":\"json_schema\"}}}",
+	 false, false, NEED_JSON_MODE},
 	{"{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\"},{\"content\":null}],"
 	 "\"stop\":[\"a\"]}",
 	 false, false, 0},

@@ -87,8 +87,20 @@ static void envelopes_are_as_openai_writes_them(void)
 		"{\"error\":{\"message\":\"The gateway is out of memory or connections.\","
 		"\"type\":\"server_error\",\"param\":null,\"code\":\"overloaded\"}}",
 		"with the row's own words");
+	buf_clear(&out);
+	ok(problem_write_event(&out, PROBLEM_UPSTREAM_STALLED) == 0 && buf_append(&out, "", 1) == 0,
+	   "an event");
+	is_text(out.data,
+		"{\"type\":\"error\",\"code\":\"upstream_truncated\","
+		"\"message\":\"The backend stopped sending before the stream was complete.\","
+		"\"param\":null,"
+		"\"error\":{\"message\":\"The backend stopped sending before the stream was "
+		"complete.\",\"type\":\"server_error\",\"param\":null,"
+		"\"code\":\"upstream_truncated\"}}",
+		"as one of a response, and as an envelope");
 	buf_done(&out);
 	buf_init(&out, 16);
+	ok(problem_write_event(&out, PROBLEM_OVERLOADED) < 0, "nor does it fit into everything");
 	ok(problem_write(&out, PROBLEM_OVERLOADED, NULL, NULL, NULL) < 0,
 	   "one that does not fit is an error");
 	buf_done(&out);
