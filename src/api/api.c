@@ -127,6 +127,11 @@ static void judge_model_head(struct request *request)
 		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
 }
 
+static bool is_for_watchers(const struct request *request)
+{
+	return request->route && (request->route->flags & ROUTE_WATCH);
+}
+
 static void begin(struct exchange *exchange, enum problem refusal)
 {
 	struct api *api = exchange_context(exchange);
@@ -141,6 +146,8 @@ static void begin(struct exchange *exchange, enum problem refusal)
 	problem = router_match(request);
 	if (refusal != N_PROBLEMS)
 		request_problem(request, refusal, NULL, NULL, NULL);
+	else if (exchange->is_reserved && !is_for_watchers(request))
+		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
 	else if (problem != N_PROBLEMS)
 		request_problem(request, problem, NULL, NULL, NULL);
 	else if (request->route->flags & ROUTE_MODEL)
@@ -211,6 +218,13 @@ static void connections(void *context, int delta)
 	slab_gauge_add(api->in.slab, api->series.connections, delta);
 }
 
+static void crowded(void *context, enum http_ceiling ceiling)
+{
+	struct api *api = context;
+
+	slab_add(api->in.slab, api->series.crowded[ceiling], 1);
+}
+
 const struct http_ops api_ops = {
 	.begin = begin,
 	.request = handle,
@@ -220,4 +234,5 @@ const struct http_ops api_ops = {
 	.end = end,
 	.refused = refused,
 	.connections = connections,
+	.crowded = crowded,
 };

@@ -20,6 +20,12 @@ static const char *const stage_names[] = {
 	[DISCONNECT_STREAMING] = "streaming",
 };
 
+/* As the options are called. */
+static const char *const ceiling_names[] = {
+	[CEILING_CONNECTIONS] = "max_connections",
+	[CEILING_PER_ADDRESS] = "max_connections_per_address",
+};
+
 static const char *const side_names[] = {
 	[SIDE_CLIENT] = "client",
 	[SIDE_UPSTREAM] = "upstream",
@@ -43,6 +49,9 @@ void record_init(struct record_series *series, struct registry *registry)
 	series->active_requests = registry_series(registry, METRIC_GATEWAY_ACTIVE_REQUESTS, NULL);
 	series->connections = registry_series(registry, METRIC_CLIENT_CONNECTIONS, NULL);
 	series->streams = registry_series(registry, METRIC_ACTIVE_STREAMS, NULL);
+	for (size_t i = 0; i < N_CEILINGS; i++)
+		series->crowded[i] =
+			labelled(registry, METRIC_CLIENT_CONNECTIONS_LIMITED, ceiling_names[i]);
 	for (size_t i = 0; i < N_DISCONNECT_STAGES; i++)
 		series->disconnects[i] =
 			labelled(registry, METRIC_CLIENT_DISCONNECTS, stage_names[i]);

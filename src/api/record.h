@@ -46,6 +46,7 @@ enum overhead_phase {
 /* Series resolved before the first request. */
 struct record_series {
 	const struct series *active_requests, *connections, *streams;
+	const struct series *crowded[N_CEILINGS];
 	const struct series *disconnects[N_DISCONNECT_STAGES];
 	const struct series *exclusions[N_EXCLUSIONS];
 	const struct series *received[N_SIDES], *sent[N_SIDES];

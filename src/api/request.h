@@ -25,7 +25,8 @@ enum route_flags {
 	ROUTE_MODEL = 1,
 	ROUTE_PATTERN = 2,
 	ROUTE_SETTING = 4,
-	ROUTE_PASSED = 8
+	ROUTE_PASSED = 8,
+	ROUTE_WATCH = 16
 };
 
 struct route {

@@ -17,6 +17,7 @@
 #define PASSED  ROUTE_PASSED
 #define PATTERN ROUTE_PATTERN
 #define SETTING ROUTE_SETTING
+#define WATCH   ROUTE_WATCH
 static const struct route routes[] = {
 #define ROUTE(id, method, path, face, flags, handler, help) \
 	[ROUTE_ID_##id] = {method, path, face, flags, handler},
@@ -35,6 +36,7 @@ static const struct route routes[] = {
 #undef PASSED
 #undef PATTERN
 #undef SETTING
+#undef WATCH
 
 const struct route *router_route(enum route_id id)
 {

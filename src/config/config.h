@@ -127,6 +127,8 @@ struct config {
 
 	struct {
 		uint64_t max_body, max_header; /* bytes */
+		uint64_t max_connections;
+		uint64_t max_connections_per_address; /* 0: no limit */
 	} limits;
 	struct {
 		uint64_t head, body, idle, connect, first_byte, stream_idle, total, drain; /* ns */

@@ -221,6 +221,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 		.statsd = daemon->statsd,
 		.lifecycle = &daemon->lifecycle,
 		.control = &daemon->control,
+		.census = daemon->census,
 		.listeners = daemon->listeners,
 		.n_listeners = daemon->n_listeners,
 		.table = daemon->table,
@@ -245,10 +246,12 @@ static int workers_up(struct daemon *daemon)
 	size_t wanted = daemon->config->workers ? (size_t)daemon->config->workers : count_cpus();
 	int r = 0;
 
+	daemon->census = census_new();
 	daemon->workers = calloc(wanted, sizeof(struct worker *));
 	daemon->heartbeats = calloc(wanted, sizeof(uint64_t));
-	if (!daemon->workers || !daemon->heartbeats)
+	if (!daemon->census || !daemon->workers || !daemon->heartbeats)
 		return -ENOMEM;
+	reload_apply_ceilings(daemon, NULL);
 	while (daemon->n_workers < wanted && r == 0) {
 		r = worker_up(daemon, &daemon->workers[daemon->n_workers]);
 		daemon->n_workers += r == 0;
@@ -267,6 +270,7 @@ static void workers_down(struct daemon *daemon)
 	daemon->n_workers = 0;
 	free(daemon->workers);
 	free(daemon->heartbeats);
+	daemon->census = census_free(daemon->census);
 }
 
 static void signal_ready(struct watch *watch, uint32_t events UNUSED)

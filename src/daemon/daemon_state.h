@@ -10,6 +10,7 @@
 #include "daemon/worker.h"
 #include "export/history.h"
 #include "export/statsd.h"
+#include "http/census.h"
 #include "health/prober.h"
 #include "loop/loop.h"
 #include "loop/mailbox.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct prober *prober;
 	struct route_table *table; /* in force */
 	struct statsd *statsd;
+	struct census *census; /* of the clients */
 	struct listener **listeners;
 	size_t n_listeners;
 	struct worker **workers;
@@ -81,6 +83,9 @@ int reload_build_table(struct daemon *daemon) MUST_CHECK;
 void reload_config(struct daemon *daemon);
 void reload_models_changed(void *daemon);
 void reload_rebuild_due(struct timer *timer);
+/* What the configuration in force, and the limit of open files, allow of connections. `before`:
+ * what was in force, or NULL. */
+void reload_apply_ceilings(struct daemon *daemon, const struct config *before);
 /* The level of the command line, else of the configuration. */
 void reload_apply_log_level(const struct daemon *daemon);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can change while requests run: the configuration and the backends' models. */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "daemon/daemon_state.h"
@@ -90,6 +91,37 @@ void reload_apply_log_level(const struct daemon *daemon)
 		log_set_level(level);
 }
 
+/* Beside connections, for everything else that takes a descriptor. */
+#define FILES_BESIDE 64
+/* Fewer would serve nobody. */
+#define CONNECTIONS_MIN 8
+
+/* Each connection may need another one to a backend. */
+static uint64_t connections_possible(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	if (files.rlim_cur < FILES_BESIDE + 2 * CONNECTIONS_MIN)
+		return CONNECTIONS_MIN;
+	return (files.rlim_cur - FILES_BESIDE) / 2;
+}
+
+void reload_apply_ceilings(struct daemon *daemon, const struct config *before)
+{
+	const struct config *config = daemon->config;
+	uint64_t wanted = config->limits.max_connections, possible = connections_possible();
+	bool is_said = before && before->limits.max_connections == wanted;
+
+	if (wanted > possible && !is_said)
+		log_warning("limits.max_connections is %llu, the limit of open files allows "
+			    "%llu; raise LimitNOFILE= of the service, or ulimit -n",
+			    (unsigned long long)wanted, (unsigned long long)possible);
+	census_set_ceilings(daemon->census, wanted < possible ? wanted : possible,
+			    config->limits.max_connections_per_address);
+}
+
 static void warn_of_restart_options(const struct config *before, const struct config *after)
 {
 	struct buf names;
@@ -118,6 +150,7 @@ static int adopt(struct daemon *daemon, struct config *config)
 	put_in_force(daemon, table);
 	backends_keep_only(daemon->backends, config);
 	reload_apply_log_level(daemon);
+	reload_apply_ceilings(daemon, before);
 	if (statsd_configure(daemon->statsd, config) < 0)
 		log_error("no memory for statsd; it is switched off");
 	warn_of_restart_options(daemon->started_with, config);

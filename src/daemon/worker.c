@@ -206,6 +206,7 @@ static int build_server(struct worker *worker)
 		.loop = worker->loop,
 		.ops = &api_ops,
 		.context = worker->api,
+		.census = worker->in.census,
 		.max_header_bytes = config->limits.max_header,
 	};
 	struct server_limits limits = limits_of(config);

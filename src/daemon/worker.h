@@ -25,6 +25,7 @@ struct worker_inputs {
 	struct statsd *statsd;   /* outlives the worker */
 	const struct lifecycle *lifecycle;
 	struct control *control;           /* outlives the worker */
+	struct census *census;             /* of all workers; outlives them */
 	struct listener *const *listeners; /* outlive the worker */
 	size_t n_listeners;
 	struct route_table *table; /* worker_new() takes a reference */

@@ -7,10 +7,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/config.h"
 
 /* Few at a time, so that the other workers get their share of a burst. */
 #define ACCEPTS_PER_TURN 4
-/* How long to leave the socket alone when descriptors or memory are out. */
+/* How long to leave the socket alone when descriptors, memory or places are out. */
 #define PAUSE_NS (100 * NS_PER_MSEC)
 
 struct acceptor {
@@ -21,23 +22,30 @@ struct acceptor {
 	struct timer retry;
 };
 
-/* 0, or the -errno of accept4(2). */
+/* 0, the -errno of accept4(2), or -EUSERS: every place is taken, the reserve too. */
 static int accept_one(struct acceptor *acceptor)
 {
-	struct sockaddr_storage address;
-	socklen_t bytes = sizeof(address);
-	int fd = accept4(acceptor->listener->fd, (struct sockaddr *)&address, &bytes,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct census *census = acceptor->server->census;
+	struct visitor visitor = {.bytes = sizeof(visitor.address)};
+	int r;
 
-	if (fd < 0)
-		return -errno;
-	connection_open(acceptor->server, acceptor->listener, fd, &address, bytes);
-	return 0;
+	visitor.place = census_enter(census, acceptor->listener->faces & FACE_ADMIN);
+	if (visitor.place == CENSUS_FULL)
+		return -EUSERS;
+	visitor.fd = accept4(acceptor->listener->fd, (struct sockaddr *)&visitor.address,
+			     &visitor.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	r = visitor.fd < 0 ? -errno : 0;
+	if (r == 0)
+		connection_open(acceptor->server, acceptor->listener, &visitor);
+	else
+		census_leave(census);
+	return r;
 }
 
 static bool is_shortage(int error)
 {
-	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM ||
+	       error == -EUSERS;
 }
 
 static void pause_accepting(struct acceptor *acceptor, int error)

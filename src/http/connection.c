@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/config.h"
 
 /* Moves the deadline. The timer is only set when it would fire too late: one that fires early looks
  * at the deadline and waits on, which spares most requests all work on the heap. */
@@ -92,15 +93,17 @@ static void peer_ready(struct watch *watch, uint32_t events)
 }
 
 static struct connection *connection_new(struct server *server, const struct listener *listener,
-					 int fd)
+					 const struct visitor *visitor)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
 	if (!connection)
 		return NULL;
 	connection->server = server;
-	connection->fd = fd;
+	connection->fd = visitor->fd;
 	connection->faces = listener->faces;
+	connection->is_reserved =
+		visitor->place == CENSUS_RESERVED && !(listener->faces & FACE_ADMIN);
 	connection->deadline_ns = UINT64_MAX;
 	list_init(&connection->node);
 	list_init(&connection->leaving);
@@ -117,26 +120,81 @@ static void connection_free(struct connection *connection)
 	loop_timer_clear(server->loop, &connection->timer);
 	list_remove(&connection->node);
 	list_remove(&connection->leaving);
+	census_forget(server->census, &connection->origin);
+	census_leave(server->census);
 	free(connection->target);
 	free(connection);
 }
 
-void connection_open(struct server *server, const struct listener *listener, int fd,
-		     const void *address, unsigned address_bytes)
+static int write_refusal(struct buf *out, enum problem problem)
 {
-	struct connection *connection = connection_new(server, listener, fd);
+	const struct problem_row *row = problem_row(problem);
+	struct buf body;
+	int r;
+
+	buf_init(&body, 4096);
+	r = problem_write(&body, problem, NULL, NULL, NULL);
+	if (r == 0)
+		r = buf_printf(out,
+			       "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
+			       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+			       row->status, MHD_get_reason_phrase_for(row->status), body.len);
+	if (r == 0)
+		r = buf_append_str(out, buf_str(&body));
+	buf_done(&body);
+	return r;
+}
+
+/* Without memory, or when the client does not read, it only sees the close. */
+static void send_refusal(int fd, enum problem problem)
+{
+	struct buf answer;
+
+	buf_init(&answer, 4096);
+	if (write_refusal(&answer, problem) == 0)
+		(void)!send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_done(&answer);
+	(void)shutdown(fd, SHUT_WR);
+}
+
+/* Too many of its address are here. */
+static void turn_away(struct connection *connection)
+{
+	struct server *server = connection->server;
+	char request[4096];
+
+	send_refusal(connection->fd, PROBLEM_OVERLOADED);
+	/* A socket that is closed with bytes unread is reset, and the refusal may be lost. */
+	(void)!recv(connection->fd, request, sizeof(request), MSG_DONTWAIT);
+	close(connection->fd);
+	connection_free(connection);
+	server->ops->crowded(server->context, CEILING_PER_ADDRESS);
+}
+
+void connection_open(struct server *server, const struct listener *listener,
+		     const struct visitor *visitor)
+{
+	struct connection *connection = connection_new(server, listener, visitor);
 	int one = 1;
 
 	if (!connection) {
-		close(fd);
+		close(visitor->fd);
+		census_leave(server->census);
 		return;
 	}
+	if (!census_admit(server->census, &visitor->address, &connection->origin)) {
+		turn_away(connection);
+		return;
+	}
+	if (visitor->place == CENSUS_RESERVED)
+		server->ops->crowded(server->context, CEILING_CONNECTIONS);
 	/* Frames must not wait for the client's delayed ACK; best effort. */
 	if (listener->is_tcp)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	server->accepting = connection;
 	/* It owns the fd from here on, also when it fails; connection_notify() takes the rest. */
-	if (MHD_add_connection(server->mhd, fd, address, address_bytes) != MHD_YES &&
+	if (MHD_add_connection(server->mhd, visitor->fd, (const struct sockaddr *)&visitor->address,
+			       visitor->bytes) != MHD_YES &&
 	    server->accepting)
 		connection_free(connection);
 	server->accepting = NULL;
@@ -218,39 +276,14 @@ void connection_close_idle(struct connection *connection)
 		connection_break(connection);
 }
 
-static int write_refusal(struct buf *out, enum problem problem)
-{
-	const struct problem_row *row = problem_row(problem);
-	struct buf body;
-	int r;
-
-	buf_init(&body, 4096);
-	r = problem_write(&body, problem, NULL, NULL, NULL);
-	if (r == 0)
-		r = buf_printf(out,
-			       "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
-			       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-			       row->status, MHD_get_reason_phrase_for(row->status), body.len);
-	if (r == 0)
-		r = buf_append_str(out, buf_str(&body));
-	buf_done(&body);
-	return r;
-}
-
 void connection_refuse(struct connection *connection, enum problem problem)
 {
 	struct server *server = connection->server;
-	struct buf answer;
 
 	if (connection->refused)
 		return;
 	connection->refused = true;
-	buf_init(&answer, 4096);
-	/* Without memory, or when the client does not read, it only sees the close. */
-	if (write_refusal(&answer, problem) == 0)
-		(void)!send(connection->fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	buf_done(&answer);
-	(void)shutdown(connection->fd, SHUT_WR);
+	send_refusal(connection->fd, problem);
 	if (connection->exchange)
 		connection->exchange->refusal = problem;
 	else

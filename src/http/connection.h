@@ -6,9 +6,11 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include "base/list.h"
 #include "base/problem.h"
+#include "http/census.h"
 #include "http/exchange.h"
 #include "http/listener.h"
 #include "http/server.h"
@@ -29,7 +31,9 @@ struct connection {
 	int fd;
 	unsigned faces;
 	enum connection_phase phase;
+	bool is_reserved; /* beyond limits.max_connections: ends with its first answer */
 	bool peer_gone, refused, suspended;
+	struct census_origin origin;
 	struct watch peer;
 	struct timer timer;
 	uint64_t deadline_ns; /* of the phase; UINT64_MAX none. The timer may fire earlier and waits
@@ -55,12 +59,21 @@ struct server {
 	struct server_limits limits;
 	struct list connections, acceptors, leaving;
 	size_t n_connections;
+	struct census *census;
 	struct connection *accepting; /* while inside MHD_add_connection() */
 };
 
-/* An accepted socket becomes a connection, or is closed. */
-void connection_open(struct server *server, const struct listener *listener, int fd,
-		     const void *address, unsigned address_bytes);
+/* An accepted socket, its peer and its place in the census. */
+struct visitor {
+	int fd;
+	struct sockaddr_storage address;
+	socklen_t bytes;
+	enum census_place place;
+};
+
+/* The visitor becomes a connection, or is closed and its place given back. */
+void connection_open(struct server *server, const struct listener *listener,
+		     const struct visitor *visitor);
 /* libmicrohttpd's MHD_OPTION_NOTIFY_CONNECTION. */
 void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);

@@ -30,6 +30,7 @@ static struct exchange *exchange_new(struct connection *connection, const char *
 	exchange->target = connection->target;
 	exchange->arrival_ns = clock_monotonic_ns();
 	exchange->faces = connection->faces;
+	exchange->is_reserved = exchange->close_after = connection->is_reserved;
 	exchange->refusal = N_PROBLEMS;
 	buf_init(&exchange->body, (size_t)connection->server->limits.max_body_bytes);
 	buf_init(&exchange->queue, 4 * EXCHANGE_HIGH_WATER_BYTES);

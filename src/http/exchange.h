@@ -28,6 +28,7 @@ struct exchange {
 	bool has_body;       /* the head announced one */
 	uint64_t arrival_ns; /* of the complete head, on loop_now_ns()'s scale */
 	unsigned faces;      /* of the listener */
+	bool is_reserved;    /* came beyond limits.max_connections: for who watches, not for work */
 	struct buf body;     /* of the request */
 	void *user;          /* the upper layer's */
 

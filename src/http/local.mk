@@ -2,6 +2,8 @@
 libnexusd_a_SOURCES += \
 	src/http/acceptor.c \
 	src/http/acceptor.h \
+	src/http/census.c \
+	src/http/census.h \
 	src/http/connection.c \
 	src/http/connection.h \
 	src/http/exchange.c \

@@ -130,6 +130,7 @@ struct server *server_new(const struct server_options *options, const struct ser
 	server->loop = options->loop;
 	server->ops = options->ops;
 	server->context = options->context;
+	server->census = options->census;
 	server->max_header_bytes = options->max_header_bytes;
 	server->limits = *limits;
 	list_init(&server->connections);

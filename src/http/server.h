@@ -14,9 +14,14 @@
 #include "base/problem.h"
 #include "loop/loop.h"
 
+struct census;
 struct exchange;
 struct listener;
 struct server;
+
+/* CEILING_CONNECTIONS: of all, beyond which is the reserve; _PER_ADDRESS: beyond which is nothing.
+ */
+enum http_ceiling { CEILING_CONNECTIONS, CEILING_PER_ADDRESS, N_CEILINGS };
 
 struct http_ops {
 	/* The head has arrived and nothing of a body was read. `refusal` is what the server found
@@ -39,12 +44,15 @@ struct http_ops {
 	void (*refused)(void *context, enum problem problem);
 	/* +1 for an accepted connection, -1 for a closed one. */
 	void (*connections)(void *context, int delta);
+	/* A connection came beyond a ceiling: it got a place in the reserve, or was turned away. */
+	void (*crowded)(void *context, enum http_ceiling ceiling);
 };
 
 struct server_options {
 	struct loop *loop;
 	const struct http_ops *ops;
-	void *context; /* for ops, see exchange_context() */
+	void *context;         /* for ops, see exchange_context() */
+	struct census *census; /* of all servers; outlives them */
 	uint64_t max_header_bytes;
 };
 

@@ -23,6 +23,7 @@ struct seen {
 
 static struct loop *loop;
 static struct server *server;
+static struct census *census;
 static struct seen seen[MAX_REQUESTS];
 static size_t n_seen;
 
@@ -220,9 +221,11 @@ static void start(void)
 	};
 
 	options.loop = loop = loop_new();
-	server = loop ? server_new(&options, &limits) : NULL;
+	options.census = census = census_new();
+	server = loop && census ? server_new(&options, &limits) : NULL;
 	if (!server)
 		abort();
+	census_set_ceilings(census, 1, 0);
 }
 
 static void send_all(int fd, const uint8_t *data, size_t size)
@@ -283,6 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct listener listener = {.fd = -1};
+	struct visitor visitor = {.address.ss_family = AF_UNIX, .bytes = sizeof(sa_family_t)};
 	int pair[2];
 
 	if (!server)
@@ -292,8 +296,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	n_seen = 0;
 	send_all(pair[1], data, size);
-	connection_open(server, &listener, pair[0], &(struct sockaddr){.sa_family = AF_UNIX},
-			sizeof(struct sockaddr));
+	visitor.fd = pair[0];
+	visitor.place = census_enter(census, false);
+	connection_open(server, &listener, &visitor);
 	loop_run(loop);
 	close(pair[1]);
 	check((struct str){(const char *)data, size});

@@ -13,6 +13,7 @@ from prometheus import BOUND_SECONDS, shipped
 STEP = "30s"
 AT = "40m"  # longer than any alert waits
 ATTEMPTS = "nexus_upstream_requests_total"
+LIMITED = 'nexus_client_connections_limited_total{instance="x",limit="max_connections"}'
 DROPPED = 'nexus_statsd_packets_total{instance="x",result="dropped"}'
 FAILURE = 'nexus_config_reloads_total{instance="x",result="failure"}'
 OVERFLOW = 'nexus_metric_overflow_total{instance="x",metric="nexus_requests_total"}'
@@ -62,6 +63,7 @@ CASES = {
                           gauges(process_open_fds=700, process_max_fds=1024)),
     "NexusdRestarts": ({START: "1x30 2x9 3x9 4x100"}, {START: "1x30 2x100"}),
     "NexusdReloadFailed": ({FAILURE: "0x70 1x100"}, {FAILURE: "0x9 1x100"}),
+    "NexusdConnectionsLimited": ({LIMITED: "0+1x100"}, {LIMITED: "5x100"}),
     "NexusdStatsdDropping": ({DROPPED: "0+1x100"}, {DROPPED: "5x100"}),
     "NexusdMetricOverflow": ({OVERFLOW: "0x30 1x100"}, {OVERFLOW: "5x100"}),
 }

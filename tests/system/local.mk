@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \
 	tests/system/test_change.py \
+	tests/system/test_connections.py \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \

@@ -66,7 +66,8 @@ def test_a_normal_day_is_not_reported():
     fake = FakeBackend("a")
     absent = {"name": "b", "type": "ollama", "optional": True,
               "url": f"http://127.0.0.1:{harness.free_port()}"}
-    with Daemon(backends=[backend(fake), absent], healthy=1) as daemon:
+    with Daemon(backends=[backend(fake), absent], healthy=1,
+                limits={"max_connections": 100}) as daemon:
         eq(daemon.chat(fake.models[0]).status, 200, "a request")
         ok(daemon.wait_stderr("optional backend b is not there"), "an optional backend is absent")
         daemon.kill(signal.SIGHUP)

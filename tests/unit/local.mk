@@ -6,6 +6,7 @@ unit_tests = \
 	tests/unit/test_backend \
 	tests/unit/test_buf \
 	tests/unit/test_bundle \
+	tests/unit/test_census \
 	tests/unit/test_completion_stream \
 	tests/unit/test_config \
 	tests/unit/test_config_json \

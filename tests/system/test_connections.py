@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How many clients may be connected: the ceiling of all, the reserve beyond it, and the ceiling of
+one address."""
+import json
+import signal
+
+import harness
+import tap
+from fake_backend import FakeBackend
+from harness import Counting, Daemon, backend, wait_until
+from tap import eq, ok
+
+MODEL = "m"
+CHAT = json.dumps(harness.chat_body(MODEL)).encode()
+CEILING, RESERVE = 12, 32
+LIMITED = "nexus_client_connections_limited_total"
+
+
+def daemon_with(fake, **limits):
+    return Daemon(backends=[backend(fake)], limits=limits)
+
+
+def n_connected(daemon):
+    """With the one that asks."""
+    return int(daemon.metrics().sum("nexus_client_connections"))
+
+
+def is_served(connection):
+    """Whether it has a place below the ceilings."""
+    try:
+        answer = connection.request("GET", "/livez").read_response()
+    except OSError:
+        return False
+    return answer is not None and answer.status == 200 and answer.header("connection") is None
+
+
+def crowd(daemon, n):
+    """n connections, each with a place below the ceilings."""
+    connections = []
+
+    def add():
+        connection = daemon.connect()
+        # One that has left is perhaps still counted.
+        if is_served(connection):
+            connections.append(connection)
+        return len(connections) == n
+    ok(wait_until(add), f"{n} clients are connected")
+    return connections
+
+
+def close_all(daemon, connections):
+    for connection in connections:
+        connection.close()
+    ok(wait_until(lambda: n_connected(daemon) == 1), "the crowd is forgotten")
+
+
+def test_reserve():
+    fake = FakeBackend("a", [MODEL])
+    with daemon_with(fake, max_connections=CEILING) as daemon:
+        ok(wait_until(lambda: n_connected(daemon) == 1), "nobody else is there")
+        with Counting(daemon) as added:
+            connections = crowd(daemon, CEILING)
+            for path in ("/health", "/livez", "/readyz", "/metrics"):
+                answer = daemon.get(path)
+                eq((answer.status, answer.header("connection")), (200, "close"),
+                   f"{path} is answered in the reserve, once")
+            for method, path in (("GET", "/v1/models"), ("GET", "/v1/stats"), ("GET", "/nowhere")):
+                answer = daemon.request(method, path)
+                eq((answer.status, answer.error().get("code"), answer.header("connection")),
+                   (503, "overloaded", "close"), f"{path} is not")
+            answer = daemon.chat(MODEL)
+            eq((answer.status, bool(answer.header("retry-after"))), (503, True),
+               "nor a request for a model")
+            eq(fake.log(), [], "the backend saw nothing of it")
+            connections[0].request("POST", "/v1/chat/completions", None, CHAT)
+            eq(connections[0].read_response().status, 200, "who was there before is served")
+            eq(daemon.request("GET", "/admin/status", address=daemon.admin_address).status, 200,
+               "the admin face is")
+            close_all(daemon, connections)
+            eq(daemon.chat(MODEL).status, 200, "when there is room again, everybody is")
+        added.check("nexus_requests_total", 1, status="503")
+        added.check("nexus_requests_total", 2, status="200")
+        ok(added.delta.sum(LIMITED, limit="max_connections") >= 9,
+           "connections beyond the ceiling are counted")
+        added.check(LIMITED, 0, limit="max_connections_per_address")
+    fake.stop()
+
+
+def test_beyond_the_reserve():
+    fake = FakeBackend("a", [MODEL])
+    with daemon_with(fake, max_connections=CEILING) as daemon:
+        ok(wait_until(lambda: n_connected(daemon) == 1), "nobody else is there")
+        connections = crowd(daemon, CEILING)
+        idle = [daemon.connect() for _ in range(RESERVE)]
+        waiting = daemon.connect().request("GET", "/livez")
+        status = daemon.request("GET", "/admin/status", address=daemon.admin_address)
+        eq(status.status, 200, "the admin face has places of its own")
+        eq(daemon.request("GET", "/v1/models", address=daemon.admin_address).status, 200,
+           "with everything it serves")
+
+        def n_seen():
+            answer = daemon.request("GET", "/metrics", address=daemon.admin_address)
+            return harness.Metrics(answer.body.decode()).sum("nexus_client_connections")
+        ok(wait_until(lambda: n_seen() == CEILING + RESERVE + 1), "no more were taken", n_seen())
+        idle.pop().close()
+        eq(waiting.read_response().status, 200, "who waited for a place gets one")
+        close_all(daemon, connections + idle)
+    fake.stop()
+
+
+def test_ceiling_of_an_address():
+    fake = FakeBackend("a", [MODEL])
+    with daemon_with(fake, max_connections_per_address=CEILING) as daemon:
+        with Counting(daemon) as added:
+            connections = crowd(daemon, CEILING)
+            beyond = daemon.connect()
+            answer = beyond.read_response()
+            eq((answer.status, answer.error().get("code")), (503, "overloaded"),
+               "one too many is told so")
+            ok(beyond.is_closed(), "and closed")
+            eq(daemon.request("GET", "/livez", address=daemon.admin_address).status, 200,
+               "a unix socket is no address")
+            connections.pop().close()
+            connections += crowd(daemon, 1)
+            for connection in connections:
+                connection.close()
+            ok(wait_until(lambda: is_served(daemon.connect())), "who leaves makes room")
+        ok(added.delta.sum(LIMITED, limit="max_connections_per_address") >= 1, "it is counted")
+        added.check(LIMITED, 0, limit="max_connections")
+    fake.stop()
+
+
+def test_reload():
+    fake = FakeBackend("a", [MODEL])
+    with daemon_with(fake, max_connections=CEILING) as daemon:
+        ok(wait_until(lambda: n_connected(daemon) == 1), "nobody else is there")
+        connections = crowd(daemon, 3)
+
+        def reload(**limits):
+            daemon.config_path.write_text(daemon.make_config(backends=[backend(fake)],
+                                                             limits=limits))
+            eq(daemon.request("POST", "/admin/reload", address=daemon.admin_address).status, 200,
+               f"a reload with {limits}")
+        reload(max_connections=2)
+        eq(daemon.get("/v1/models").status, 503, "a lower ceiling holds at once")
+        eq(connections[2].request("GET", "/v1/models").read_response().status, 200,
+           "and leaves who is there alone")
+        reload(max_connections=CEILING)
+        eq(daemon.get("/v1/models").status, 200, "a higher one, too")
+        close_all(daemon, connections)
+    fake.stop()
+
+
+def test_clamped_to_the_open_files():
+    fake = FakeBackend("a", [MODEL])
+    with Daemon(backends=[backend(fake)], launcher=["prlimit", "--nofile=164:164"],
+                limits={"max_connections": 51}) as daemon:
+        told = daemon.wait_stderr("max_connections is 51.* allows 50")
+        ok(told, "said at the start", daemon.stderr)
+        daemon.kill(signal.SIGHUP)
+        ok(daemon.wait_stderr("configuration reloaded"), "a reload")
+        eq(sum("max_connections" in line for line in daemon.stderr_lines), 1, "says it not again")
+    fake.stop()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
