@@ -55,6 +55,15 @@ static inline bool backend_is_healthy(const struct backend *backend)
 	return atomic_load_explicit(&backend->health, memory_order_relaxed) == BACKEND_HEALTHY;
 }
 
+/* Requests in flight there, as a number to compare: between an end and the count of its beginning
+ * on another thread the sum may be below 0 for a moment. */
+static inline uint64_t backend_load(const struct backend *backend)
+{
+	int64_t pending = atomic_load_explicit(&backend->pending, memory_order_relaxed);
+
+	return pending > 0 ? (uint64_t)pending : 0;
+}
+
 /* An optional backend counts (in gauges, /health, /v1/stats) only once it has answered a probe:
  * until then its health is BACKEND_UNKNOWN. */
 bool backend_counts(const struct backend *backend, const struct backend_config *config);

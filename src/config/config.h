@@ -67,7 +67,7 @@ struct backend_config {
 	char *credential;    /* the file's name, or NULL */
 	char *authorization; /* "Bearer " + the credential, a secret wiped on free; or NULL */
 	char *ca_file;       /* or NULL: the system's store */
-	uint64_t priority;
+	uint64_t priority, weight;
 	bool optional;
 	bool forward_authorization;
 	struct model_config *models; /* stated ones; none: discovered */

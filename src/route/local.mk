@@ -14,7 +14,10 @@ libnexusd_a_SOURCES += \
 	src/route/strategy.h \
 	src/route/strategy_best.c \
 	src/route/strategy_best.h \
+	src/route/strategy_least_pending.c \
+	src/route/strategy_power_of_two.c \
 	src/route/strategy_priority_only.c \
 	src/route/strategy_random.c \
 	src/route/strategy_round_robin.c \
-	src/route/strategy_smart.c
+	src/route/strategy_smart.c \
+	src/route/strategy_weighted.c

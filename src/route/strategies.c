@@ -5,9 +5,8 @@
 
 /* The list: a strategy is its file and its row here. */
 static const struct strategy *const strategies[] = {
-	&strategy_smart,
-	&strategy_round_robin,
-	&strategy_priority_only,
+	&strategy_smart,         &strategy_round_robin,  &strategy_weighted,
+	&strategy_least_pending, &strategy_power_of_two, &strategy_priority_only,
 	&strategy_random,
 };
 

@@ -22,8 +22,8 @@ struct strategy {
 	size_t (*pick)(const struct choice *choice);
 };
 
-extern const struct strategy strategy_smart, strategy_round_robin, strategy_priority_only,
-	strategy_random;
+extern const struct strategy strategy_smart, strategy_round_robin, strategy_weighted,
+	strategy_least_pending, strategy_power_of_two, strategy_priority_only, strategy_random;
 
 /* NULL when unknown. */
 const struct strategy *strategy_find(const char *name);

@@ -14,12 +14,11 @@ static uint64_t points(uint64_t burden)
 static uint64_t score(const struct choice *choice, const struct candidate *candidate)
 {
 	const struct config *config = choice->table->config;
-	int64_t pending = atomic_load_explicit(&candidate->backend->pending, memory_order_relaxed);
 	uint64_t ema_usec =
 		atomic_load_explicit(&candidate->backend->ema_usec, memory_order_relaxed);
 
 	return points(candidate->config->priority) * config->routing.weights.priority +
-	       points(pending > 0 ? (uint64_t)pending : 0) * config->routing.weights.load +
+	       points(backend_load(candidate->backend)) * config->routing.weights.load +
 	       points(ema_usec / USEC_PER_POINT) * config->routing.weights.latency;
 }
 

@@ -73,6 +73,7 @@ EXTRA_DIST += \
 	tests/system/test_starved.py \
 	tests/system/test_stats.py \
 	tests/system/test_statsd.py \
+	tests/system/test_strategies.py \
 	tests/system/test_stream.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \

@@ -75,7 +75,12 @@ UNUSED static struct backend_config *fleet_add(struct fleet *fleet, const char *
 {
 	struct backend_config *config = &fleet->backend_configs[fleet->config.n_backends++];
 
-	*config = (struct backend_config){.name = strdup(name), .type = type, .priority = 50};
+	*config = (struct backend_config){
+		.name = strdup(name),
+		.type = type,
+		.priority = 50,
+		.weight = 1,
+	};
 	fleet_need(config->name);
 	return config;
 }

@@ -56,7 +56,7 @@ static const char full[] =
 	"health: { interval = 9; timeout = 10; failures = 11; successes = 12; };\n"
 	"backends = (\n"
 	"  { name = \"gpu-1\"; type = \"vllm\"; url = \"HTTP://gpu_1:8000/v1/\"; priority = 0; "
-	"optional = true;\n"
+	"weight = 1000; optional = true;\n"
 	"    credential = \"key\"; ca_file = \"\";\n"
 	"    models = ( \"llama3:70b\", { id = \"m/2\"; context_length = 32768; vision = false;\n"
 	"      tools = true; json_mode = false; } ); },\n"
@@ -119,6 +119,8 @@ static void check_full_backends(const struct config *config)
 	ok(gpu->optional && !cloud->optional, "optional");
 	is_text(cloud->url, "https://[::1]/api", "a prefix stays");
 	is_u64(cloud->priority, 50, "the default priority");
+	is_u64(gpu->weight, 1000, "weight");
+	is_u64(cloud->weight, 1, "the default weight");
 	ok(cloud->forward_authorization, "forward_authorization");
 }
 

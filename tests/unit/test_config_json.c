@@ -67,7 +67,7 @@ static const struct {
 	{"timeouts.total", "90.5"},
 	{"timeouts.idle", "60"},
 	{"backends",
-	 "[{\"name\":\"x\",\"type\":\"openai\",\"url\":\"https://h\",\"priority\":50,"
+	 "[{\"name\":\"x\",\"type\":\"openai\",\"url\":\"https://h\",\"priority\":50,\"weight\":1,"
 	 "\"optional\":false,\"credential\":\"(hidden)\",\"forward_authorization\":false,"
 	 "\"models\":[{\"id\":\"a\\\\\\\"b\",\"context_length\":0,\"vision\":false,"
 	 "\"tools\":true},{\"id\":\"c\",\"context_length\":0}]}]"},

@@ -154,6 +154,80 @@ static void test_round_robin(struct bed *bed)
 	       "threads share the turns");
 }
 
+static void test_least_pending(struct bed *bed)
+{
+	unsigned counts[N_BACKENDS];
+
+	set_backend(bed, 0, (const uint64_t[]){1, 3, 0});
+	set_backend(bed, 1, (const uint64_t[]){90, 2, 9000000});
+	set_backend(bed, 2, (const uint64_t[]){90, 2, 0});
+	tally(bed, &strategy_least_pending, 10, counts);
+	check_counts(counts, (const unsigned[]){0, 5, 5}, "only the load counts, equals in turn");
+	atomic_store(&bed->usable[0]->backend->pending, -1);
+	set_backend(bed, 1, (const uint64_t[]){90, 0, 0});
+	tally(bed, &strategy_least_pending, 10, counts);
+	check_counts(counts, (const unsigned[]){5, 5, 0}, "less than nothing is nothing");
+}
+
+static void test_power_of_two(struct bed *bed)
+{
+	unsigned counts[N_BACKENDS];
+
+	set_backend(bed, 0, (const uint64_t[]){1, 9, 0});
+	set_backend(bed, 1, (const uint64_t[]){1, 1, 0});
+	set_backend(bed, 2, (const uint64_t[]){1, 5, 0});
+	tally(bed, &strategy_power_of_two, 3000, counts);
+	ok(counts[0] == 0, "the busiest never wins: %u", counts[0]);
+	ok(counts[1] > 1800 && counts[1] < 2200, "the idlest wins two pairs of three: %u",
+	   counts[1]);
+	bed->choice.n = 1;
+	is_u64(strategy_power_of_two.pick(&bed->choice), 0, "one is enough");
+	bed->choice.n = N_BACKENDS;
+}
+
+/* Of each in turn; and how many of one came in a row at most. */
+static unsigned longest_run(const struct bed *bed, unsigned n)
+{
+	size_t last = N_BACKENDS;
+	unsigned run = 0, longest = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t picked = strategy_weighted.pick(&bed->choice);
+
+		run = picked == last ? run + 1 : 1;
+		last = picked;
+		if (run > longest)
+			longest = run;
+	}
+	return longest;
+}
+
+static void test_weighted(struct bed *bed)
+{
+	static const struct {
+		unsigned weights[N_BACKENDS], longest;
+	} cases[] = {
+		{{1, 1, 1}, 1},       {{1, 2, 3}, 3},      {{5, 1, 1}, 3},
+		{{2, 2, 4}, 2},       {{1000, 500, 1}, 4}, {{64, 64, 8}, 2},
+		{{1, 1000, 1000}, 2}, {{7, 11, 13}, 2},    {{1000, 1000, 1000}, 2},
+	};
+	unsigned counts[N_BACKENDS];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const unsigned *weights = cases[i].weights;
+		unsigned total = 0, longest;
+
+		for (size_t k = 0; k < N_BACKENDS; k++) {
+			bed->fleet.backend_configs[k].weight = weights[k];
+			total += weights[k];
+		}
+		tally(bed, &strategy_weighted, total, counts);
+		check_counts(counts, weights, "weights are shares, exactly");
+		longest = longest_run(bed, 2 * total);
+		ok(longest <= cases[i].longest, "spread out: %u in a row", longest);
+	}
+}
+
 static void test_random(struct bed *bed)
 {
 	unsigned counts[N_BACKENDS];
@@ -203,6 +277,9 @@ int main(void)
 	test_round_robin(&bed);
 	test_smart(&bed);
 	test_priority_only(&bed);
+	test_least_pending(&bed);
+	test_power_of_two(&bed);
+	test_weighted(&bed);
 	test_random(&bed);
 	bed_done(&bed);
 	test_list();
