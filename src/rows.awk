@@ -62,6 +62,7 @@ function option_name(scope, path,    list) {
 	list["MODEL"] = "backends.models."
 	list["ALIAS"] = "routing.aliases."
 	list["FALLBACK"] = "routing.fallbacks."
+	list["POLICY"] = "routing.policies."
 	list["PRICE"] = "prices."
 	return list[scope] path
 }

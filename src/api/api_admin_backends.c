@@ -29,7 +29,10 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_string(w, "name", str_of(config->name));
 	jsonw_string(w, "type", str_of(backend_type_name(config->type)));
 	jsonw_string(w, "url", str_of(config->url));
+	jsonw_string(w, "zone", str_of(config->zone));
+	jsonw_u64(w, "tier", config->tier);
 	jsonw_u64(w, "priority", config->priority);
+	jsonw_u64(w, "weight", config->weight);
 	jsonw_bool(w, "optional", config->optional);
 	jsonw_string(w, "status", str_of(backend_status_name(backend)));
 	jsonw_bool(w, "healthy", backend_is_healthy(backend));

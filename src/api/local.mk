@@ -36,6 +36,8 @@ libnexusd_a_SOURCES += \
 	src/api/request_id.h \
 	src/api/request_log.c \
 	src/api/request_log.h \
+	src/api/route_hints.c \
+	src/api/route_hints.h \
 	src/api/router.c \
 	src/api/router.h \
 	src/api/routes.def \

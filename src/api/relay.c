@@ -8,6 +8,7 @@
 #include "api/relay_failure.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
+#include "api/route_hints.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 
@@ -255,7 +256,20 @@ void relay_drained(struct relay *relay)
 		transfer_resume(relay->transfer);
 }
 
-static struct relay *relay_new(struct request *request, struct route_model *model)
+static void instruct(struct attempts *attempts, const struct request *request,
+		     const struct route_hints *hints)
+{
+	const struct model_request *wanted = &request->wanted;
+
+	attempts->demand = route_table_demand(request->table, attempts->asked,
+					      (struct str){wanted->model, wanted->model_bytes});
+	attempts->tier_wish = hints->tier_wish;
+	attempts->needs = wanted->needs;
+	attempts->prompt_tokens_min = wanted->text_bytes / BYTES_PER_TOKEN_MAX;
+}
+
+static struct relay *relay_new(struct request *request, struct route_model *model,
+			       const struct route_hints *hints)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
@@ -275,8 +289,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 		free(relay);
 		return NULL;
 	}
-	relay->attempts.needs = request->wanted.needs;
-	relay->attempts.prompt_tokens_min = request->wanted.text_bytes / BYTES_PER_TOKEN_MAX;
+	instruct(&relay->attempts, request, hints);
 	return relay;
 }
 
@@ -298,6 +311,7 @@ void relay_start(struct request *request)
 {
 	struct route_model *model = route_table_find(
 		request->table, (struct str){request->wanted.model, request->wanted.model_bytes});
+	struct route_hints hints;
 
 	if (!model) {
 		relay_failure_unknown_model(request);
@@ -305,7 +319,9 @@ void relay_start(struct request *request)
 	}
 	request->model = model->id;
 	request->bundle = model->unrouted;
-	request->relay = relay_new(request, model);
+	if (!route_hints_read(request, &hints))
+		return;
+	request->relay = relay_new(request, model, &hints);
 	if (request->relay)
 		try_next(request->relay);
 	else

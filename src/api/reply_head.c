@@ -116,6 +116,14 @@ static bool is_failover(const struct relay *relay)
 	return relay->n_attempts > 1 || relay->attempts.current != relay->attempts.asked;
 }
 
+static const char *route_reason(const struct relay *relay)
+{
+	if (is_failover(relay))
+		return "failover";
+	return attempts_has_left_out(&relay->attempts, EXCLUDED_PRIVACY) ? "privacy-requirement"
+									 : "capability-match";
+}
+
 void reply_head_describe(const struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
@@ -135,8 +143,9 @@ void reply_head_describe(const struct relay *relay)
 	(void)!exchange_add_header(exchange, "X-Nexus-Backend-Type",
 				   backend_type_is_local(relay->candidate->config->type) ? "local"
 											 : "cloud");
-	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason",
-				   is_failover(relay) ? "failover" : "capability-match");
+	(void)!exchange_add_header(exchange, "X-Nexus-Privacy-Zone",
+				   relay->candidate->config->zone);
+	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason", route_reason(relay));
 	if (relay->committed && attempts->current != attempts->asked)
 		(void)!exchange_add_header(exchange, "X-Nexus-Fallback-Model",
 					   attempts->current->id);

@@ -74,11 +74,12 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 	int64_t pending = tally->backend ? atomic_load_explicit(&tally->backend->pending,
 								memory_order_relaxed)
 					 : 0;
-	struct str type = {NULL, 0};
+	struct str type = {NULL, 0}, zone = {NULL, 0};
 	struct str status = STR_LITERAL("removed");
 
 	if (tally->backend) {
 		type = str_of(backend_type_name(tally->config->type));
+		zone = str_of(tally->config->zone);
 		status = str_of(backend_status_name(tally->backend));
 	}
 	if (pending < 0)
@@ -90,6 +91,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 	jsonw_u64(w, "pending", (uint64_t)pending);
 	jsonw_string(w, "name", tally->name);
 	jsonw_string(w, "type", type);
+	jsonw_string(w, "zone", zone);
 	jsonw_string(w, "status", status);
 	write_error_rate(w, tally);
 	write_distribution(w, "ttft_ms", &tally->first_token);

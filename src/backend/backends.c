@@ -31,17 +31,6 @@ struct backends *backends_free(struct backends *backends)
 	return NULL;
 }
 
-static int compare_name(struct str name, const char *other)
-{
-	size_t other_len = strlen(other);
-	size_t shorter = name.n < other_len ? name.n : other_len;
-	int order = shorter ? memcmp(name.p, other, shorter) : 0;
-
-	if (order != 0)
-		return order;
-	return (name.n > other_len) - (name.n < other_len);
-}
-
 /* The first entry whose name is not below `name`. */
 static size_t place_of(const struct backends *backends, struct str name)
 {
@@ -50,7 +39,7 @@ static size_t place_of(const struct backends *backends, struct str name)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_name(name, backends->entries[middle].backend->name) > 0)
+		if (str_compare(name, str_of(backends->entries[middle].backend->name)) > 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -62,7 +51,8 @@ static struct entry *find(const struct backends *backends, struct str name)
 {
 	size_t place = place_of(backends, name);
 
-	if (place == backends->n || compare_name(name, backends->entries[place].backend->name) != 0)
+	if (place == backends->n ||
+	    str_compare(name, str_of(backends->entries[place].backend->name)) != 0)
 		return NULL;
 	return &backends->entries[place];
 }

@@ -5,6 +5,8 @@ libnexusd_a_SOURCES += \
 	src/base/buf.h \
 	src/base/clock.c \
 	src/base/clock.h \
+	src/base/glob.c \
+	src/base/glob.h \
 	src/base/hash.c \
 	src/base/hash.h \
 	src/base/i18n.c \

@@ -35,6 +35,8 @@ static inline bool str_eq(struct str a, struct str b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* As strcmp() orders texts without a NUL. */
+int str_compare(struct str a, struct str b);
 /* ASCII case-insensitive equality, as HTTP names and tokens compare. */
 bool str_eq_nocase(struct str a, struct str b);
 bool str_has_prefix(struct str s, struct str prefix);

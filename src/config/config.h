@@ -67,7 +67,8 @@ struct backend_config {
 	char *credential;    /* the file's name, or NULL */
 	char *authorization; /* "Bearer " + the credential, a secret wiped on free; or NULL */
 	char *ca_file;       /* or NULL: the system's store */
-	uint64_t priority, weight;
+	uint64_t priority, weight, tier;
+	char *zone; /* "restricted" or "open"; by the type unless stated */
 	bool optional;
 	bool forward_authorization;
 	struct model_config *models; /* stated ones; none: discovered */
@@ -82,7 +83,7 @@ struct alias_config {
 /* Billionths of a US dollar for a million tokens. */
 struct price_config {
 	struct config_origin origin;
-	char *model; /* a name, perhaps with * and ? */
+	char *model; /* a pattern, see base/glob.h */
 	uint64_t prompt, completion;
 	uint64_t cached_prompt; /* 0: as prompt */
 };
@@ -92,6 +93,14 @@ struct fallback_config {
 	char *model;
 	char **to;
 	size_t n_to;
+};
+
+struct policy_config {
+	struct config_origin origin;
+	char *match;     /* a pattern, see base/glob.h */
+	bool restricted; /* zone = "restricted" */
+	bool strict;
+	uint64_t min_tier; /* 0: any */
 };
 
 /* Upper bounds of buckets, in billionths of what was written; none: the built-in ones. */
@@ -147,6 +156,8 @@ struct config {
 		size_t n_aliases;
 		struct fallback_config *fallbacks;
 		size_t n_fallbacks;
+		struct policy_config *policies;
+		size_t n_policies;
 	} routing;
 
 	struct price_config *prices;

@@ -70,6 +70,16 @@ static int check_fallback_names(struct config *config, const struct names *names
 	return r;
 }
 
+static int check_policy_names(struct config *config, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config->routing.n_policies; i++)
+		r = add_name(names, config->routing.policies[i].match,
+			     &config->routing.policies[i]);
+	return r;
+}
+
 /* The models of one backend after the other: two backends may have the same ones. */
 static int check_model_names(struct config *config, const struct names *names)
 {
@@ -163,6 +173,7 @@ static int check_lists(struct config *config, struct buf *error)
 		{N_("the model"), check_model_names},
 		{N_("the alias"), check_aliases},
 		{N_("the fallback of"), check_fallback_names},
+		{N_("the policy for"), check_policy_names},
 	};
 	int r = 0;
 
@@ -192,6 +203,21 @@ static int check_fallback_targets(const struct config *config, struct buf *error
 	return 0;
 }
 
+/* What is not stated and depends on the type. */
+static int complete_backend(struct backend_config *backend, struct buf *error)
+{
+	bool is_local = backend_type_is_local(backend->type);
+
+	if (backend->type == BACKEND_OLLAMA && !backend->url) {
+		backend->url = str_dup(STR_LITERAL(OLLAMA_URL));
+		if (!backend->url)
+			return config_error_memory(error);
+	}
+	if (!backend->zone)
+		backend->zone = str_dup(is_local ? STR_LITERAL("restricted") : STR_LITERAL("open"));
+	return backend->zone ? 0 : config_error_memory(error);
+}
+
 static int check_backend(struct backend_config *backend, struct buf *error)
 {
 	const char *name = backend->name;
@@ -205,11 +231,6 @@ static int check_backend(struct backend_config *backend, struct buf *error)
 				    "the backend \"%s\" is a demo without url or credential; "
 				    "remove them",
 				    name);
-	if (backend->type == BACKEND_OLLAMA && !backend->url) {
-		backend->url = str_dup(STR_LITERAL(OLLAMA_URL));
-		if (!backend->url)
-			return config_error_memory(error);
-	}
 	if (backend->type != BACKEND_DEMO && !backend->url)
 		return config_error(error, backend->origin,
 				    "the backend \"%s\" has no url; add one such as "
@@ -321,8 +342,11 @@ int config_check(struct config *config, struct buf *error)
 {
 	int r = check_lists(config, error);
 
-	for (size_t i = 0; r == 0 && i < config->n_backends; i++)
-		r = check_backend(&config->backends[i], error);
+	for (size_t i = 0; r == 0 && i < config->n_backends; i++) {
+		r = complete_backend(&config->backends[i], error);
+		if (r == 0)
+			r = check_backend(&config->backends[i], error);
+	}
 	if (r == 0)
 		r = check_fallback_targets(config, error);
 	if (r == 0)

@@ -20,30 +20,32 @@
 	X(MODEL, struct model_config, "backends.models")         \
 	X(ALIAS, struct alias_config, "routing.aliases")         \
 	X(FALLBACK, struct fallback_config, "routing.fallbacks") \
+	X(POLICY, struct policy_config, "routing.policies")      \
 	X(PRICE, struct price_config, "prices")
 
 /* X(id, type of the field, what to write, for messages) */
-#define OPTION_TYPES(X)                                                                        \
-	X(STRING, char *, N_("write a text in double quotes"))                                 \
-	X(NAME, char *, N_("write letters, digits and . _ - in double quotes"))                \
-	X(PATH, char *, N_("write an absolute path in double quotes"))                         \
-	X(ROUTE, char *, N_("write a path such as \"/metrics\""))                              \
-	X(URL, char *, N_("write one such as \"http://127.0.0.1:8000\""))                      \
-	X(ADDRESS, char *, N_("write one such as \"127.0.0.1:8000\""))                         \
-	X(RECEIVER, char *, N_("write one such as \"udp://127.0.0.1:8125\""))                  \
-	X(WORD, char *, N_("write one of: "))                                                  \
-	X(CHOICE, unsigned, N_("write one of: "))                                              \
-	X(EITHER, bool, N_("write one of: "))                                                  \
-	X(FLAGS, unsigned, N_("write a list of some of: "))                                    \
-	X(STRINGS, char **, N_("write a list such as [ \"one\", \"two\" ]"))                   \
-	X(BOUNDS, struct config_bounds, N_("write ascending numbers such as ( 0.1, 0.5, 1 )")) \
-	X(SIZE, uint64_t, N_("write bytes, or a number with K, M or G such as \"10M\""))       \
-	X(DURATION, uint64_t, N_("write seconds such as 30 or 0.25"))                          \
-	X(PRICE, uint64_t, N_("write US dollars such as 2.5"))                                 \
-	X(COUNT, uint64_t, N_("write a whole number"))                                         \
-	X(OCTAL, unsigned, N_("write octal digits in double quotes such as \"0660\""))         \
-	X(BOOL, bool, N_("write true or false"))                                               \
-	X(TRISTATE, enum tristate, N_("write true or false"))                                  \
+#define OPTION_TYPES(X)                                                                          \
+	X(STRING, char *, N_("write a text in double quotes"))                                   \
+	X(NAME, char *, N_("write letters, digits and . _ - in double quotes"))                  \
+	X(GLOB, char *, N_("write a name with * for any characters, ? for one, [a-c] for some")) \
+	X(PATH, char *, N_("write an absolute path in double quotes"))                           \
+	X(ROUTE, char *, N_("write a path such as \"/metrics\""))                                \
+	X(URL, char *, N_("write one such as \"http://127.0.0.1:8000\""))                        \
+	X(ADDRESS, char *, N_("write one such as \"127.0.0.1:8000\""))                           \
+	X(RECEIVER, char *, N_("write one such as \"udp://127.0.0.1:8125\""))                    \
+	X(WORD, char *, N_("write one of: "))                                                    \
+	X(CHOICE, unsigned, N_("write one of: "))                                                \
+	X(EITHER, bool, N_("write one of: "))                                                    \
+	X(FLAGS, unsigned, N_("write a list of some of: "))                                      \
+	X(STRINGS, char **, N_("write a list such as [ \"one\", \"two\" ]"))                     \
+	X(BOUNDS, struct config_bounds, N_("write ascending numbers such as ( 0.1, 0.5, 1 )"))   \
+	X(SIZE, uint64_t, N_("write bytes, or a number with K, M or G such as \"10M\""))         \
+	X(DURATION, uint64_t, N_("write seconds such as 30 or 0.25"))                            \
+	X(PRICE, uint64_t, N_("write US dollars such as 2.5"))                                   \
+	X(COUNT, uint64_t, N_("write a whole number"))                                           \
+	X(OCTAL, unsigned, N_("write octal digits in double quotes such as \"0660\""))           \
+	X(BOOL, bool, N_("write true or false"))                                                 \
+	X(TRISTATE, enum tristate, N_("write true or false"))                                    \
 	X(GROUPS, void *, N_("write a list of groups such as ( { name = \"one\"; } )"))
 
 enum schema_scope {

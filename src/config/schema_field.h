@@ -27,6 +27,7 @@ static inline bool field_is_text(const struct option *option)
 	switch (option->type) {
 	case OPTION_STRING:
 	case OPTION_NAME:
+	case OPTION_GLOB:
 	case OPTION_PATH:
 	case OPTION_ROUTE:
 	case OPTION_URL:

@@ -18,6 +18,7 @@ COUNT_FOLLOWS(struct config, listeners, n_listeners);
 COUNT_FOLLOWS(struct config, backends, n_backends);
 COUNT_FOLLOWS(struct config, routing.aliases, routing.n_aliases);
 COUNT_FOLLOWS(struct config, routing.fallbacks, routing.n_fallbacks);
+COUNT_FOLLOWS(struct config, routing.policies, routing.n_policies);
 COUNT_FOLLOWS(struct config, prices, n_prices);
 COUNT_FOLLOWS(struct config, statsd.tags, statsd.n_tags);
 COUNT_FOLLOWS(struct config, statsd.allow, statsd.n_allow);
@@ -31,6 +32,7 @@ BEGINS_WITH_ORIGIN(struct backend_config);
 BEGINS_WITH_ORIGIN(struct model_config);
 BEGINS_WITH_ORIGIN(struct alias_config);
 BEGINS_WITH_ORIGIN(struct fallback_config);
+BEGINS_WITH_ORIGIN(struct policy_config);
 BEGINS_WITH_ORIGIN(struct price_config);
 
 static bool has_default(const struct option *option)

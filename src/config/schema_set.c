@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/glob.h"
 #include "base/i18n.h"
 #include "config/config_error.h"
 #include "config/endpoint.h"
@@ -244,6 +245,8 @@ static const char *text_check(enum option_type type, const char *text)
 	switch (type) {
 	case OPTION_NAME:
 		return is_name(text) ? NULL : N_("has a character that is not allowed in a name");
+	case OPTION_GLOB:
+		return glob_is_valid(str_of(text)) ? NULL : N_("is no pattern");
 	case OPTION_PATH:
 		return text[0] == '/' ? NULL : N_("does not begin with a slash");
 	default:
@@ -313,6 +316,7 @@ int schema_set(const struct option *option, void *object, const struct config_va
 	static setter_fn *const setters[] = {
 		[OPTION_STRING] = assignment_set_text,
 		[OPTION_NAME] = assignment_set_text,
+		[OPTION_GLOB] = assignment_set_text,
 		[OPTION_PATH] = assignment_set_text,
 		[OPTION_ROUTE] = assignment_set_text,
 		[OPTION_URL] = assignment_set_text,

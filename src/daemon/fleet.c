@@ -95,7 +95,9 @@ static void emit_backend_info(const struct backend *backend, const struct backen
 	struct str name = str_of(backend->name);
 
 	emit->emit(emit->emitter,
-		   (struct str[]){name, name, str_of(backend_type_name(config->type))}, 1);
+		   (struct str[]){name, name, str_of(backend_type_name(config->type)),
+				  str_of(config->zone)},
+		   1);
 }
 
 static void collect_backend_info(void *context, provider_emit_fn *emit, void *emitter)

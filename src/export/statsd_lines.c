@@ -2,9 +2,9 @@
 #include "export/statsd_lines.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 
+#include "base/glob.h"
 #include "export/decimal.h"
 #include "export/statsd_dialect.h"
 
@@ -32,7 +32,7 @@ struct writer {
 static bool matches_any(const char *name, char *const *patterns, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (fnmatch(patterns[i], name, 0) == 0)
+		if (glob_matches(str_of(patterns[i]), str_of(name)))
 			return true;
 	return false;
 }

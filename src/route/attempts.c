@@ -26,6 +26,7 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 		.strategy = strategy_find(table->config->routing.strategy),
 		.asked = asked,
 		.current = asked,
+		.demand = asked->demand,
 		.random = random,
 	};
 	assert(a->strategy); /* the schema lists the names */
@@ -84,11 +85,35 @@ static bool is_up(const struct candidate *candidate)
 	       (health == BACKEND_UNKNOWN && !candidate->config->optional);
 }
 
+static bool is_strict(const struct attempts *a, struct demand demand)
+{
+	return a->tier_wish == TIER_AS_DEMANDED ? demand.strict : a->tier_wish == TIER_STRICT;
+}
+
+/* A fallback model has to meet what is demanded of the one it stands in for, and of itself. */
+static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
+{
+	struct demand demand = demand_join(a->demand, *candidate->demand);
+	uint64_t tier = candidate->config->tier;
+
+	if (demand.restricted && !candidate->restricted)
+		return EXCLUDED_PRIVACY;
+	if (tier < demand.min_tier ||
+	    (tier > demand.min_tier && demand.min_tier > 0 && is_strict(a, demand)))
+		return EXCLUDED_TIER;
+	return N_EXCLUSIONS;
+}
+
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate)
 {
+	enum exclusion demanded;
+
 	/* What can never work comes before what may pass. */
 	if (!is_capable(a, candidate->model))
 		return EXCLUDED_CAPABILITY;
+	demanded = judge_demand(a, candidate);
+	if (demanded != N_EXCLUSIONS)
+		return demanded;
 	if (backend_is_draining(candidate->backend))
 		return EXCLUDED_DRAINING;
 	return is_up(candidate) ? N_EXCLUSIONS : EXCLUDED_UNHEALTHY;
@@ -115,8 +140,10 @@ static void count_exclusions(struct attempts *a)
 	for (size_t i = 0; i < a->current->n_candidates; i++) {
 		enum exclusion exclusion = attempts_exclusion_of(a, &a->current->candidates[i]);
 
-		if (exclusion != N_EXCLUSIONS)
-			a->excluded[exclusion]++;
+		if (exclusion == N_EXCLUSIONS)
+			continue;
+		a->excluded[exclusion]++;
+		a->left_out |= 1u << exclusion;
 	}
 }
 

@@ -16,9 +16,19 @@
 
 enum route_need { NEED_VISION = 1, NEED_TOOLS = 2, NEED_JSON_MODE = 4 };
 
-enum exclusion { EXCLUDED_UNHEALTHY, EXCLUDED_DRAINING, EXCLUDED_CAPABILITY, N_EXCLUSIONS };
-/* "unhealthy", "draining", "capability": the values of nexus_routing_exclusions_total{reason}. */
+enum exclusion {
+	EXCLUDED_UNHEALTHY,
+	EXCLUDED_DRAINING,
+	EXCLUDED_CAPABILITY,
+	EXCLUDED_PRIVACY, /* a policy demands another zone */
+	EXCLUDED_TIER,    /* or another tier */
+	N_EXCLUSIONS
+};
+/* "unhealthy", "draining" ...: the values of nexus_routing_exclusions_total{reason}. */
 const char *exclusion_name(enum exclusion exclusion);
+
+/* Whether a tier above the least one that a policy demands may stand in. */
+enum tier_wish { TIER_AS_DEMANDED, TIER_STRICT, TIER_FLEXIBLE };
 
 enum attempts_verdict {
 	ATTEMPTS_GO,         /* *ret_candidate is the next one */
@@ -42,6 +52,8 @@ struct attempts {
 	struct route_model *asked;   /* aliases resolved */
 	struct route_model *current; /* asked, or the fallback being tried */
 	size_t next_fallback;
+	struct demand demand; /* for the name asked for; also of fallbacks */
+	enum tier_wish tier_wish;
 	unsigned needs;
 	uint64_t prompt_tokens_min; /* a lower bound; excludes models whose known context is smaller
 				     */
@@ -65,10 +77,11 @@ struct attempts {
 	 * nexus_routing_exclusions_total. */
 	unsigned excluded[N_EXCLUSIONS];
 	bool exclusions_counted; /* for the current model */
+	unsigned left_out;       /* bit set of all reasons met */
 };
 
-/* `a` keeps borrowing `table`, which the request references, and `random`. The caller sets `needs`
- * and `prompt_tokens_min` afterwards. -ENOMEM. */
+/* `a` keeps borrowing `table`, which the request references, and `random`. The caller sets `needs`,
+ * `prompt_tokens_min`, `tier_wish` and what an alias adds to `demand` afterwards. -ENOMEM. */
 int attempts_init(struct attempts *a, const struct route_table *table, struct route_model *asked,
 		  struct hash_random *random) MUST_CHECK;
 void attempts_done(struct attempts *a);
@@ -90,6 +103,10 @@ bool attempts_may_retry(const struct attempts *a);
 bool attempts_may_ask_another(const struct attempts *a);
 /* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. */
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate);
+static inline bool attempts_has_left_out(const struct attempts *a, enum exclusion exclusion)
+{
+	return a->left_out >> exclusion & 1;
+}
 /* When to come back, for Retry-After and the context: at once after failed attempts, with the next
  * health checks when no backend was usable. */
 uint64_t attempts_retry_after_seconds(const struct attempts *a);

@@ -12,6 +12,8 @@ const char *exclusion_name(enum exclusion exclusion)
 		[EXCLUDED_UNHEALTHY] = "unhealthy",
 		[EXCLUDED_DRAINING] = "draining",
 		[EXCLUDED_CAPABILITY] = "capability",
+		[EXCLUDED_PRIVACY] = "privacy",
+		[EXCLUDED_TIER] = "tier",
 	};
 
 	return names[exclusion];

@@ -166,19 +166,26 @@ static int sort_aliases(struct listings *l)
 	return 0;
 }
 
+const struct alias_config *listings_find_alias(const struct listings *l, const char *name)
+{
+	const struct alias_config **alias =
+		bsearch(name, l->aliases, l->config->routing.n_aliases,
+			sizeof(const struct alias_config *), compare_name_with_alias);
+
+	return alias ? *alias : NULL;
+}
+
 static const char *follow_aliases(const struct listings *l, const char *name)
 {
 	size_t n = l->config->routing.n_aliases;
 
 	/* The configuration has no cycles; with the bound, nothing here hangs on that. */
 	for (size_t hops = 0; hops < n; hops++) {
-		const struct alias_config **alias =
-			bsearch(name, l->aliases, n, sizeof(const struct alias_config *),
-				compare_name_with_alias);
+		const struct alias_config *alias = listings_find_alias(l, name);
 
 		if (!alias)
 			break;
-		name = (*alias)->model;
+		name = alias->model;
 	}
 	return name;
 }

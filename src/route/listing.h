@@ -41,6 +41,8 @@ struct listings {
 /* Fills `entries` from the first three members. -ENOMEM; listings_done() is due in any case. */
 int listings_collect(struct listings *l) MUST_CHECK;
 void listings_done(struct listings *l);
+/* NULL when there is none of this name. */
+const struct alias_config *listings_find_alias(const struct listings *l, const char *name);
 /* The id of the model that a name in the configuration means: aliases followed, an Ollama name
  * completed. After listings_collect() it has an entry. */
 const char *listings_resolve(const struct listings *l, const char *name);

@@ -3,6 +3,8 @@ libnexusd_a_SOURCES += \
 	src/route/attempts.c \
 	src/route/attempts.h \
 	src/route/attempts_context.c \
+	src/route/demand.c \
+	src/route/demand.h \
 	src/route/listing.c \
 	src/route/listing.h \
 	src/route/model_state.c \

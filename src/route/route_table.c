@@ -46,3 +46,18 @@ struct route_model *route_table_find(const struct route_table *table, struct str
 {
 	return map_find(table->by_name, name);
 }
+
+static int compare_alias(const void *name, const void *alias)
+{
+	return str_compare(*(const struct str *)name,
+			   str_of(((const struct route_alias *)alias)->name));
+}
+
+struct demand route_table_demand(const struct route_table *table, const struct route_model *model,
+				 struct str name)
+{
+	const struct route_alias *alias = bsearch(&name, table->aliases, table->n_aliases,
+						  sizeof(*table->aliases), compare_alias);
+
+	return alias ? demand_join(alias->demand, model->demand) : model->demand;
+}

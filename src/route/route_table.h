@@ -15,6 +15,7 @@
 #include "base/attr.h"
 #include "config/config.h"
 #include "metrics/bundle.h"
+#include "route/demand.h"
 
 /* State of a model that outlives route tables: found by name, never freed while a table names it.
  */
@@ -28,6 +29,8 @@ struct candidate {
 	struct backend *backend;             /* referenced by the table */
 	const struct backend_config *config; /* of the table's configuration */
 	struct bundle *bundle;
+	const struct demand *demand;      /* of the model itself; the table's */
+	bool restricted;                  /* it is in that zone */
 	const struct price_config *price; /* of the table's configuration; NULL none */
 	size_t index;                     /* of the backend in the table's configuration */
 	const struct backend_model
@@ -37,6 +40,7 @@ struct candidate {
 struct route_model {
 	char *id;
 	struct model_state *state;
+	struct demand demand;         /* by its own names */
 	struct bundle *unrouted;      /* (model, none) */
 	struct candidate *candidates; /* sorted by backend name; none: nobody lists it now */
 	size_t n_candidates;
@@ -47,7 +51,8 @@ struct route_model {
 
 struct route_alias {
 	const char *name;
-	struct route_model *model; /* where the chain of aliases ends */
+	struct demand demand;      /* by the names along the chain */
+	struct route_model *model; /* where the chain ends */
 };
 
 struct route_table {
@@ -84,3 +89,7 @@ struct route_table *route_table_unref(struct route_table *table);
 /* The model a client's name stands for: id, alias, or an Ollama name without its ":latest". NULL
  * when unknown. */
 struct route_model *route_table_find(const struct route_table *table, struct str name);
+/* What the policies for this name of the model demand: of an alias those along its chain, and
+ * always those for the model's own names. */
+struct demand route_table_demand(const struct route_table *table, const struct route_model *model,
+				 struct str name);

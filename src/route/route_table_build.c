@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/route_table.h"
 
-#include <fnmatch.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "base/map.h"
 #include "route/listing.h"
 #include "route/model_state.h"
@@ -101,7 +101,7 @@ static void describe(struct backend_model *description, const struct listing *li
 static const struct price_config *find_price(const struct config *config, const char *model)
 {
 	for (size_t i = 0; i < config->n_prices; i++)
-		if (fnmatch(config->prices[i].model, model, FNM_NOESCAPE) == 0)
+		if (glob_matches(str_of(config->prices[i].model), str_of(model)))
 			return &config->prices[i];
 	return NULL;
 }
@@ -116,6 +116,9 @@ static bool set_candidate(struct builder *b, struct candidate *candidate,
 	*candidate = (struct candidate){
 		.backend = b->table->backends[listing->index],
 		.config = &b->table->config->backends[listing->index],
+		.demand = &model->demand,
+		.restricted =
+			strcmp(b->table->config->backends[listing->index].zone, "restricted") == 0,
 		.price = find_price(b->table->config, model->id),
 		.index = listing->index,
 		.model = description,
@@ -159,6 +162,7 @@ static bool add_model(struct builder *b, size_t first)
 	/* From here on the table frees it. */
 	table->n_models++;
 	model->state = take_state(b, model->id);
+	model->demand = demand_of_name(table->config, str_of(model->id));
 	model->unrouted = bundle_find(b->inputs->registry, str_of(model->id), NO_BACKEND);
 	if (!model->state || !model->unrouted)
 		return false;
@@ -188,6 +192,20 @@ static struct route_model *resolve(const struct builder *b, const char *name)
 	return model;
 }
 
+/* An alias of an alias stands for both: the policies for each hold. */
+static struct demand demand_of_chain(const struct builder *b, const struct alias_config *alias)
+{
+	const struct config *config = b->table->config;
+	struct demand demand = {0};
+
+	for (size_t i = 0; alias && i < config->routing.n_aliases; i++) {
+		demand = demand_join(demand, demand_of_name(config, str_of(alias->name)));
+		demand = demand_join(demand, demand_of_name(config, str_of(alias->model)));
+		alias = listings_find_alias(&b->listings, alias->model);
+	}
+	return demand;
+}
+
 static bool add_aliases(struct builder *b)
 {
 	struct route_table *table = b->table;
@@ -197,9 +215,13 @@ static bool add_aliases(struct builder *b)
 	if (!table->aliases)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		const char *name = b->listings.aliases[i]->name;
+		const struct alias_config *alias = b->listings.aliases[i];
 
-		table->aliases[i] = (struct route_alias){name, resolve(b, name)};
+		table->aliases[i] = (struct route_alias){
+			.name = alias->name,
+			.demand = demand_of_chain(b, alias),
+			.model = resolve(b, alias->name),
+		};
 	}
 	table->n_aliases = n;
 	return true;
@@ -255,6 +277,7 @@ static bool name_latest(struct builder *b, struct route_model *model, const stru
 	if (strcmp(name.p + name.n, LISTING_LATEST) != 0 ||
 	    !listings_has_ollama(&b->listings, first) || map_find(b->table->by_name, name))
 		return true;
+	model->demand = demand_join(model->demand, demand_of_name(b->table->config, name));
 	return map_set(b->table->by_name, name, model) == 0;
 }
 

@@ -14,7 +14,8 @@ TABLES = {
 }
 GROUPS = {"ROOT": "", "LISTENER": "listeners.", "BACKEND": "backends.",
           "MODEL": "backends.models.", "ALIAS": "routing.aliases.",
-          "FALLBACK": "routing.fallbacks.", "PRICE": "prices."}
+          "FALLBACK": "routing.fallbacks.",
+          "POLICY": "routing.policies.", "PRICE": "prices."}
 TOKEN = re.compile(r'"([^"]*)"|(\w+\([^)]*\))|([^\s,()"][^,()"]*)')
 
 

@@ -64,6 +64,7 @@ EXTRA_DIST += \
 	tests/system/test_recording.py \
 	tests/system/test_nexusctl.py \
 	tests/system/test_nexusctl_tty.py \
+	tests/system/test_policies.py \
 	tests/system/test_relay.py \
 	tests/system/test_request_log.py \
 	tests/system/test_routes.py \

@@ -19,6 +19,7 @@ struct fleet {
 	struct backend_config backend_configs[FLEET_MAX];
 	struct alias_config aliases[FLEET_MAX];
 	struct fallback_config fallbacks[FLEET_MAX];
+	struct policy_config policies[FLEET_MAX];
 	struct backends *backends;
 	struct registry *registry;
 };
@@ -42,6 +43,7 @@ UNUSED static void fleet_init(struct fleet *fleet)
 	fleet->config.backends = fleet->backend_configs;
 	fleet->config.routing.aliases = fleet->aliases;
 	fleet->config.routing.fallbacks = fleet->fallbacks;
+	fleet->config.routing.policies = fleet->policies;
 	fleet->config.routing.strategy = strdup("round_robin");
 	fleet->config.routing.max_retries = 2;
 	fleet->config.routing.weights.priority = 50;
@@ -80,6 +82,8 @@ UNUSED static struct backend_config *fleet_add(struct fleet *fleet, const char *
 		.type = type,
 		.priority = 50,
 		.weight = 1,
+		.tier = 1,
+		.zone = (char *)(backend_type_is_local(type) ? "restricted" : "open"),
 	};
 	fleet_need(config->name);
 	return config;
@@ -133,6 +137,14 @@ UNUSED static void fleet_alias(struct fleet *fleet, const char *name, const char
 {
 	fleet->aliases[fleet->config.routing.n_aliases++] =
 		(struct alias_config){.name = (char *)name, .model = (char *)model};
+}
+
+UNUSED static struct policy_config *fleet_policy(struct fleet *fleet, const char *match)
+{
+	struct policy_config *policy = &fleet->policies[fleet->config.routing.n_policies++];
+
+	*policy = (struct policy_config){.match = (char *)match};
+	return policy;
 }
 
 /* `to` must end with NULL. */

@@ -59,7 +59,7 @@ static void ask(struct bed *bed, const char *model)
 
 /* Fails every attempt and writes down the walk as "model/backend", with a ~ where it was to wait;
  * returns the verdict at its end. */
-static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
+static enum attempts_verdict walk_with(struct bed *bed, bool is_again, char *text, size_t size)
 {
 	const struct candidate *candidate;
 	enum attempts_verdict verdict;
@@ -68,12 +68,24 @@ static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
 
 	text[0] = '\0';
 	while ((verdict = attempts_next(&bed->attempts, &candidate, &wait_ns)) == ATTEMPTS_GO) {
-		n += (size_t)snprintf(text + n, size - n, "%s%s%s/%s", n ? " " : "",
-				      wait_ns ? "~" : "", bed->attempts.current->id,
-				      candidate->backend->name);
+		if (is_again || wait_ns == 0)
+			n += (size_t)snprintf(text + n, size - n, "%s%s%s/%s", n ? " " : "",
+					      wait_ns ? "~" : "", bed->attempts.current->id,
+					      candidate->backend->name);
 		attempts_note(&bed->attempts, OUTCOME_HTTP_5XX, 503);
 	}
 	return verdict;
+}
+
+static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
+{
+	return walk_with(bed, true, text, size);
+}
+
+/* Leaves out where the same backend comes again. */
+static enum attempts_verdict walk_once(struct bed *bed, char *text, size_t size)
+{
+	return walk_with(bed, false, text, size);
 }
 
 /* What ails a backend, or what a backend knows of a model: "a-" unhealthy, "a?" not yet checked,
@@ -157,6 +169,90 @@ static void test_walks(void)
 		is_int(attempts_next(&bed.attempts, &(const struct candidate *){NULL},
 				     &(uint64_t){0}),
 		       walks[i].verdict, "and it stays at that");
+		bed_done(&bed);
+	}
+}
+
+/* Of the bed's backends a and c are restricted, d is open; tiers are 1, 2, 3 and 4. */
+static const struct {
+	const char *what, *policies, *asked, *walk;
+	enum tier_wish wish;
+	enum attempts_verdict verdict;
+	unsigned n_privacy, n_tier;
+} demands[] = {
+	{"no policy fits", "x* r0", "m", "m/a m/b m/c f/d g/a g/d", 0, ATTEMPTS_EXHAUSTED, 0, 0},
+	{"open demands nothing", "m o0", "m", "m/a m/b m/c f/d g/a g/d", 0, ATTEMPTS_EXHAUSTED, 0,
+	 0},
+	{"a zone, also of fallbacks", "m r0", "m", "m/a m/c g/a", 0, ATTEMPTS_EXHAUSTED, 3, 0},
+	{"the first that fits counts", "m o0,* r0", "m", "m/a m/b m/c g/a", 0, ATTEMPTS_EXHAUSTED,
+	 2, 0},
+	{"a fallback's own demand", "g r0", "m", "m/a m/b m/c f/d g/a", 0, ATTEMPTS_EXHAUSTED, 1,
+	 0},
+	{"a least tier", "m o2", "m", "m/b m/c f/d g/d", 0, ATTEMPTS_EXHAUSTED, 0, 2},
+	{"the higher of two", "m o2,g o4", "m", "m/b m/c f/d g/d", 0, ATTEMPTS_EXHAUSTED, 0, 2},
+	{"no higher tier", "m o2", "m", "m/b", TIER_STRICT, ATTEMPTS_EXHAUSTED, 0, 5},
+	{"nor where the policy says so", "m s2", "m", "m/b", 0, ATTEMPTS_EXHAUSTED, 0, 5},
+	{"unless the client says otherwise", "m s2", "m", "m/b m/c f/d g/d", TIER_FLEXIBLE,
+	 ATTEMPTS_EXHAUSTED, 0, 2},
+	{"flexible does not go below", "m o4", "m", "f/d g/d", TIER_FLEXIBLE, ATTEMPTS_EXHAUSTED, 0,
+	 4},
+	{"strict about no tier is nothing", "m o0", "m", "m/a m/b m/c f/d g/a g/d", TIER_STRICT,
+	 ATTEMPTS_EXHAUSTED, 0, 0},
+	{"zone and tier", "m r2", "m", "m/c", 0, ATTEMPTS_EXHAUSTED, 3, 2},
+	{"nobody may", "lone o2", "lone", "", 0, ATTEMPTS_NO_HEALTHY, 0, 1},
+	{"nobody may, in all the chain", "* o5", "m", "", 0, ATTEMPTS_NO_HEALTHY, 0, 6},
+	{"of an alias", "nick* r0", "nickname", "m/a m/c g/a", 0, ATTEMPTS_EXHAUSTED, 3, 0},
+	{"of an alias and its model", "nick* r0,m o3", "nickname", "m/c", 0, ATTEMPTS_EXHAUSTED, 3,
+	 2},
+	{"the alias's alone is no demand of the model", "nick* r0", "m", "m/a m/b m/c f/d g/a g/d",
+	 0, ATTEMPTS_EXHAUSTED, 0, 0},
+};
+
+/* "m r2,g s0": a pattern, then r for restricted, s for strict or o for neither, and the tier. */
+static void add_policies(struct bed *bed, const char *policies)
+{
+	static char names[FLEET_MAX][8];
+	struct str rest = str_of(policies);
+
+	for (size_t i = 0; rest.p; i++) {
+		struct str policy = str_split(&rest, ','), match = str_split(&policy, ' ');
+		struct policy_config *config;
+
+		(void)snprintf(names[i], sizeof(names[i]), "%.*s", (int)match.n, match.p);
+		config = fleet_policy(&bed->fleet, names[i]);
+		config->restricted = policy.p[0] == 'r';
+		config->strict = policy.p[0] == 's';
+		config->min_tier = (uint64_t)(policy.p[1] - '0');
+	}
+}
+
+static void test_demands(void)
+{
+	static struct bed bed;
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(demands); i++) {
+		bed_init(&bed);
+		fleet_alias(&bed.fleet, "nickname", "m");
+		add_policies(&bed, demands[i].policies);
+		for (size_t k = 0; k < bed.fleet.config.n_backends; k++) {
+			bed.fleet.backend_configs[k].tier = k + 1;
+			bed.fleet.backend_configs[k].zone = (char *)(k % 2 ? "open" : "restricted");
+		}
+		set_up(&bed, "");
+		ask(&bed, demands[i].asked);
+		bed.attempts.demand =
+			route_table_demand(bed.table, bed.attempts.asked, str_of(demands[i].asked));
+		bed.attempts.tier_wish = demands[i].wish;
+		bed.fleet.config.routing.max_retries = 2;
+		is_int(walk_once(&bed, text, sizeof(text)), demands[i].verdict, "verdict: %s",
+		       demands[i].what);
+		is_text(text, demands[i].walk, "walk: %s", demands[i].what);
+		is_u64(bed.attempts.excluded[EXCLUDED_PRIVACY], demands[i].n_privacy, "by zone");
+		is_u64(bed.attempts.excluded[EXCLUDED_TIER], demands[i].n_tier, "by tier");
+		ok(attempts_has_left_out(&bed.attempts, EXCLUDED_PRIVACY) ==
+			   (demands[i].n_privacy > 0),
+		   "which is remembered");
 		bed_done(&bed);
 	}
 }
@@ -432,11 +528,14 @@ static void test_names(void)
 	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
 	is_text(exclusion_name(EXCLUDED_DRAINING), "draining", "the second reason");
 	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the third reason");
+	is_text(exclusion_name(EXCLUDED_PRIVACY), "privacy", "the fourth reason");
+	is_text(exclusion_name(EXCLUDED_TIER), "tier", "the fifth reason");
 }
 
 int main(void)
 {
 	test_walks();
+	test_demands();
 	test_mismatch_of_chain();
 	test_optional();
 	test_backoff();

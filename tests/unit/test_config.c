@@ -56,7 +56,7 @@ static const char full[] =
 	"health: { interval = 9; timeout = 10; failures = 11; successes = 12; };\n"
 	"backends = (\n"
 	"  { name = \"gpu-1\"; type = \"vllm\"; url = \"HTTP://gpu_1:8000/v1/\"; priority = 0; "
-	"weight = 1000; optional = true;\n"
+	"weight = 1000; tier = 3; optional = true;\n"
 	"    credential = \"key\"; ca_file = \"\";\n"
 	"    models = ( \"llama3:70b\", { id = \"m/2\"; context_length = 32768; vision = false;\n"
 	"      tools = true; json_mode = false; } ); },\n"
@@ -65,7 +65,9 @@ static const char full[] =
 	"routing: { strategy = \"random\"; max_retries = 4; weights: { load = 100; };\n"
 	"  aliases = ( { name = \"a\"; model = \"b\"; }, { name = \"b\"; model = \"c\"; },\n"
 	"    { name = \"c\"; model = \"m\"; } );\n"
-	"  fallbacks = ( { model = \"m\"; to = [ \"n\", \"o\" ]; } ); };\n"
+	"  fallbacks = ( { model = \"m\"; to = [ \"n\", \"o\" ]; } );\n"
+	"  policies = ( { match = \"m\"; }, { match = \"[a-c]?*\"; zone = \"restricted\";\n"
+	"    min_tier = 2; strict = true; } ); };\n"
 	"metrics: { enabled = false; path = \"scrape\"; label_values = \"raw\";\n"
 	"  max_series = 13; max_series_per_family = 14; birth_models = 15;\n"
 	"  naming = \"clean\"; exemplars = true; created = true; buckets: { duration = ( 0.001, 1, "
@@ -121,6 +123,9 @@ static void check_full_backends(const struct config *config)
 	is_u64(cloud->priority, 50, "the default priority");
 	is_u64(gpu->weight, 1000, "weight");
 	is_u64(cloud->weight, 1, "the default weight");
+	ok(gpu->tier == 3 && cloud->tier == 1, "tiers");
+	is_text(gpu->zone, "restricted", "prompts stay with what is local");
+	is_text(cloud->zone, "open", "and leave for the cloud");
 	ok(cloud->forward_authorization, "forward_authorization");
 }
 
@@ -148,6 +153,14 @@ static void check_full_routing_and_metrics(const struct config *config)
 	is_u64(config->routing.n_aliases, 3, "a chain of three aliases is allowed");
 	is_u64(config->routing.fallbacks[0].n_to, 2, "two fallbacks");
 	is_text(config->routing.fallbacks[0].to[1], "o", "in order");
+	is_u64(config->routing.n_policies, 2, "two policies");
+	ok(!config->routing.policies[0].restricted && config->routing.policies[0].min_tier == 0 &&
+		   !config->routing.policies[0].strict,
+	   "one that demands nothing");
+	is_text(config->routing.policies[1].match, "[a-c]?*", "a pattern");
+	ok(config->routing.policies[1].restricted && config->routing.policies[1].min_tier == 2 &&
+		   config->routing.policies[1].strict,
+	   "one that demands all there is");
 	is_text(config->metrics.path, "/scrape", "the missing slash is added");
 	ok(config->metrics.raw_labels && !config->metrics.enabled, "raw labels, not served");
 	is_u64(config->metrics.max_series, 13, "max_series");

@@ -48,7 +48,7 @@ static const char *const text =
 	"backends = ( { name = \"x\"; type = \"openai\"; url = \"https://h\"; credential = \"k\";"
 	"    models = ( { id = \"a\\\\\\\"b\"; vision = false; tools = true; }, \"c\" ); } );"
 	"routing: { strategy = \"random\"; fallbacks = ( { model = \"a\"; to = [ \"c\", \"d\" ]; } "
-	"); };"
+	"); policies = ( { match = \"a*\"; zone = \"restricted\"; } ); };"
 	"prices = ( { model = \"*\"; prompt = 0.15; completion = 1000000; } );"
 	"metrics: { label_values = \"raw\"; buckets: { duration = ( 0.1, 1, 2.000000001 ); }; };"
 	"statsd: { dialect = \"influx\"; tags = [ \"a:b\" ]; };";
@@ -68,6 +68,7 @@ static const struct {
 	{"timeouts.idle", "60"},
 	{"backends",
 	 "[{\"name\":\"x\",\"type\":\"openai\",\"url\":\"https://h\",\"priority\":50,\"weight\":1,"
+	 "\"zone\":\"open\",\"tier\":1,"
 	 "\"optional\":false,\"credential\":\"(hidden)\",\"forward_authorization\":false,"
 	 "\"models\":[{\"id\":\"a\\\\\\\"b\",\"context_length\":0,\"vision\":false,"
 	 "\"tools\":true},{\"id\":\"c\",\"context_length\":0}]}]"},
@@ -75,6 +76,8 @@ static const struct {
 	{"routing.weights", "{\"priority\":50,\"load\":30,\"latency\":20}"},
 	{"routing.aliases", "[]"},
 	{"routing.fallbacks", "[{\"model\":\"a\",\"to\":[\"c\",\"d\"]}]"},
+	{"routing.policies",
+	 "[{\"match\":\"a*\",\"zone\":\"restricted\",\"min_tier\":0,\"strict\":false}]"},
 	{"prices",
 	 "[{\"model\":\"*\",\"prompt\":0.15,\"completion\":1000000,\"cached_prompt\":0}]"},
 	{"metrics.label_values", "\"raw\""},

@@ -18,6 +18,9 @@ static void parse_bad(const char *text, const char *line)
 #define URL           "url = \"http://h\";"
 #define ALIAS(a, b)   "{ name = \"" a "\"; model = \"" b "\"; }"
 
+#define POLICY(more) "routing: { policies = ( { " more " } ); };"
+#define GLOB_ADVICE  "write a name with * for any characters, ? for one, [a-c] for some"
+
 #define RECEIVER_ADVICE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
 #define TAG_LINE                                                               \
 	"t.conf: statsd.tags has an element that is no key:value of letters, " \
@@ -103,6 +106,26 @@ static const struct {
 	 "write a list such as [ \"one\", \"two\" ]"},
 	{"routing: { fallbacks = ( { model = \"m\"; to = [ 1 ]; } ); };",
 	 "t.conf:1: routing.fallbacks.to cannot be a number; write a text in double quotes"},
+	/* patterns */
+	{POLICY("match = \"gpt-[45\";"),
+	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
+	{POLICY("match = \"{a,b}*\";"),
+	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
+	{POLICY("match = \"\";"), "t.conf:1: routing.policies.match is empty; " GLOB_ADVICE},
+	{POLICY("zone = \"open\";"), "t.conf:1: routing.policies.match is missing; add it"},
+	{POLICY("match = \"*\"; zone = \"secret\";"),
+	 "t.conf:1: routing.policies.zone has a value that is not understood; "
+	 "write one of: open restricted"},
+	{POLICY("match = \"*\"; min_tier = 101;"),
+	 "t.conf:1: routing.policies.min_tier is out of range; choose from 0 to 100"},
+	{"routing: { policies = ( { match = \"a*\"; },\n{ match = \"a*\"; } ); };",
+	 "t.conf:2: the policy for \"a*\" exists already at t.conf:1; rename or remove one"},
+	{"prices = ( { model = \"[a\"; prompt = 1; } );",
+	 "t.conf:1: prices.model is no pattern; " GLOB_ADVICE},
+	{BACKEND(URL "zone = \"closed\";"),
+	 "t.conf:1: backends.zone has a value that is not understood; "
+	 "write one of: restricted open"},
+	{BACKEND(URL "tier = 0;"), "t.conf:1: backends.tier is out of range; choose from 1 to 100"},
 	/* ranges */
 	{"workers = -1;", "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},
 	{"workers = 1025;", "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},

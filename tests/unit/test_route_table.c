@@ -209,6 +209,49 @@ static struct route_table *rebuild(struct fleet *fleet, struct route_table *tabl
 	return next;
 }
 
+static void is_demand(const struct route_table *table, const char *name, bool restricted,
+		      uint64_t min_tier)
+{
+	struct demand demand = route_table_demand(table, fleet_find(table, name), str_of(name));
+
+	ok(demand.restricted == restricted && demand.min_tier == min_tier,
+	   "%s: %srestricted, tier %u", name, demand.restricted ? "" : "not ",
+	   (unsigned)demand.min_tier);
+}
+
+static void test_demands(void)
+{
+	struct fleet fleet;
+	struct route_table *table;
+
+	fleet_init(&fleet);
+	fleet_add(&fleet, "a", BACKEND_OLLAMA);
+	fleet_discover(&fleet, "a", "x:latest y:latest y plain");
+	fleet_alias(&fleet, "one", "two");
+	fleet_alias(&fleet, "two", "three");
+	fleet_alias(&fleet, "three", "x");
+	fleet_policy(&fleet, "two")->min_tier = 2;
+	fleet_policy(&fleet, "x")->restricted = true;
+	fleet_policy(&fleet, "y")->restricted = true;
+	fleet_policy(&fleet, "y:*")->min_tier = 7;
+	fleet_policy(&fleet, "*");
+	fleet_policy(&fleet, "plain")->min_tier = 9;
+	table = fleet_build(&fleet, NULL);
+	is_demand(table, "one", true, 2);
+	is_demand(table, "two", true, 2);
+	is_demand(table, "three", true, 0);
+	is_demand(table, "x", true, 0);
+	is_demand(table, "x:latest", true, 0);
+	is_demand(table, "y", true, 0);
+	is_demand(table, "y:latest", false, 7);
+	is_demand(table, "plain", false, 0);
+	ok(fleet_find(table, "x")->candidates[0].demand == &fleet_find(table, "x")->demand,
+	   "candidates know what their model demands");
+	ok(fleet_find(table, "x")->candidates[0].restricted, "and where they are");
+	route_table_unref(table);
+	fleet_done(&fleet);
+}
+
 static void test_memory(void)
 {
 	struct fleet fleet;
@@ -380,6 +423,7 @@ int main(void)
 	test_names();
 	test_late_ollama();
 	test_fallbacks();
+	test_demands();
 	test_memory();
 	test_birth();
 	test_many();

@@ -14,6 +14,12 @@ static void test_compare(void)
 	ok(!str_eq(S("abc"), S("abd")), "different texts are not");
 	ok(!str_eq(S("abc"), S("ab")), "a prefix is not equal");
 	ok(str_eq(str_of(NULL), S("")), "NULL is the empty text");
+	ok(str_compare(S("ab"), S("ab")) == 0, "equal texts have no order");
+	ok(str_compare(S("ab"), S("b")) < 0, "the first other byte decides");
+	ok(str_compare(S("a"), S("ab")) < 0 && str_compare(S("ab"), S("a")) > 0,
+	   "what a text begins with comes before it");
+	ok(str_compare(str_of(NULL), S("a")) < 0 && str_compare(S("\xFF"), S("a")) > 0,
+	   "nothing comes first, bytes have no sign");
 	ok(str_eq_nocase(S("Content-TYPE"), S("content-type")), "case is ignored");
 	ok(!str_eq_nocase(S("@"), S("`")), "only letters have case");
 	ok(!str_eq_nocase(S("\xC3\x84"), S("\xC3\xA4")), "only ASCII letters have case");

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/demand.h"
+
+#include "base/glob.h"
+
+struct demand demand_of_name(const struct config *config, struct str name)
+{
+	for (size_t i = 0; i < config->routing.n_policies; i++) {
+		const struct policy_config *policy = &config->routing.policies[i];
+
+		if (glob_matches(str_of(policy->match), name))
+			return (struct demand){
+				.restricted = policy->restricted,
+				.strict = policy->strict && policy->min_tier > 0,
+				.min_tier = policy->min_tier,
+			};
+	}
+	return (struct demand){0};
+}
+
+struct demand demand_join(struct demand one, struct demand other)
+{
+	return (struct demand){
+		.restricted = one.restricted || other.restricted,
+		.strict = one.strict || other.strict,
+		.min_tier = one.min_tier > other.min_tier ? one.min_tier : other.min_tier,
+	};
+}
