@@ -19,6 +19,10 @@
 /* From 1.0 on libmicrohttpd hides nothing of a head, so that the bytes need not be accounted. */
 #define MHD_HIDES_HEAD_BYTES (MHD_VERSION < 0x01000000)
 
+/* Before 1.0.5 it ends the lines of chunks at a lone LF, too. Whatever it then takes for the end of
+ * the body, nothing behind it is read as a request. */
+#define MHD_MISREADS_CHUNKS (MHD_VERSION < 0x01000500)
+
 static struct exchange *exchange_new(struct connection *connection, const char *method)
 {
 	struct exchange *exchange = connection->target ? calloc(1, sizeof(*exchange)) : NULL;
@@ -96,6 +100,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->http_1_0 = guard.http_1_0;
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
+	exchange->close_after = MHD_MISREADS_CHUNKS && guard.chunked;
 	switch (guard_end(&guard, bytes)) {
 	case GUARD_BAD_FRAMING:
 		return PROBLEM_BAD_FRAMING;

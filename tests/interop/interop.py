@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts nexusd with two fake backends and lets real programs judge it: the official OpenAI client
-(sdk.mjs), promtool and the OpenMetrics parser of python3-prometheus-client (judges.py), and a
-Prometheus that scrapes and is asked (prometheus.py)."""
+(sdk.mjs), promtool and the OpenMetrics parser of python3-prometheus-client (judges.py), a
+Prometheus that scrapes and is asked (prometheus.py), and nginx and haproxy, which get the same bytes
+(differential.py)."""
 import contextlib
 import os
 import pathlib
@@ -15,6 +16,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "system"))
 
 import alerts  # noqa: E402  (the path comes first)
+import differential  # noqa: E402
 import equality  # noqa: E402
 import judges  # noqa: E402
 import prometheus  # noqa: E402
@@ -91,6 +93,8 @@ def judge_all(folder, why):
     alerts.test_alerts()
     tap.diag("--- the totals of real receivers")
     equality.test_all(folder)
+    tap.diag("--- the same bytes for nginx and haproxy")
+    differential.test_all()
 
 
 if __name__ == "__main__":

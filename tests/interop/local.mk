@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/interop/.npmrc \
 	tests/interop/alerts.py \
+	tests/interop/differential.py \
 	tests/interop/equality.py \
 	tests/interop/interop.py \
 	tests/interop/judges.py \

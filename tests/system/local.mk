@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/system/fake_media.py \
 	tests/system/fake_process.py \
 	tests/system/fake_wire.py \
+	tests/system/framing_cases.py \
 	tests/system/harness.py \
 	tests/system/http_client.py \
 	tests/system/load.py \

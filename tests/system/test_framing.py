@@ -1,17 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Hostile framing: each case gets at most one answer and no inner request reaches the backend."""
-import harness
+import re
+
 import tap
 from fake_backend import FakeBackend
+from framing_cases import (BODY, CASES, CHUNKED, INNER, JSON_LINE, LEGAL, LENGTH,
+                           LOOSE_CHUNKS, post)
 from harness import Counting, Rig, backend, shared
 from tap import Skip, eq, ok
-
-BODY = b'{"model":"llama3:70b","messages":[]}'
-INNER_BODY = b'{"model":"llama3:70b","user":"smuggled"}'
-INNER = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-         b"Content-Length: %d\r\n\r\n%s" % (len(INNER_BODY), INNER_BODY))
-REFUSED = {400, 501, 505, 411, 413, 414, 431, 408, 405, 404}
 
 
 @shared
@@ -19,118 +16,6 @@ def rig():
     a = FakeBackend("a", ["llama3:70b"])
     return Rig([a], backends=[backend(a)], timeouts={"head": 1, "body": 1, "idle": 2},
                limits={"max_body": "64K"})
-
-
-def post(*lines, body=b"", line=b"POST /v1/chat/completions HTTP/1.1", host=b"Host: x\r\n"):
-    """A request whose head is exactly these lines."""
-    return line + b"\r\n" + host + b"".join(entry + b"\r\n" for entry in lines) + b"\r\n" + body
-
-
-JSON_LINE = b"Content-Type: application/json"
-CHUNKED = b"Transfer-Encoding: chunked"
-LENGTH = b"Content-Length: %d" % len(BODY)
-CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
-
-
-def smuggle(*lines, body=b""):
-    """A head whose two readings differ by the inner request behind it."""
-    return post(JSON_LINE, *lines, body=body + INNER)
-
-
-# name: (bytes, the statuses allowed; None stands for a close without an answer)
-CASES = {
-    "CL then TE": (smuggle(b"Content-Length: 5", CHUNKED, body=b"0\r\n\r\n"), {400}),
-    "TE then CL": (smuggle(CHUNKED, b"Content-Length: 5", body=b"0\r\n\r\n"), {400}),
-    "CL longer than the chunks": (smuggle(CHUNKED, b"Content-Length: 400", body=b"0\r\n\r\n"),
-                                  {400}),
-    "two CL, different": (smuggle(b"Content-Length: 0", b"Content-Length: 5"), {400}),
-    "two CL, the same": (smuggle(b"Content-Length: 0", b"Content-Length: 0"), {400}),
-    "CL list": (smuggle(b"Content-Length: 0, 0"), {400}),
-    "CL signed": (smuggle(b"Content-Length: +0"), {400}),
-    "CL negative": (smuggle(b"Content-Length: -1"), {400}),
-    "CL hexadecimal": (smuggle(b"Content-Length: 0x0"), {400}),
-    "CL with blanks inside": (smuggle(b"Content-Length: 0 0"), {400}),
-    "CL empty": (smuggle(b"Content-Length:"), {400}),
-    "CL fraction": (smuggle(b"Content-Length: 0.0"), {400}),
-    "CL 2^64-1": (smuggle(b"Content-Length: 18446744073709551615"), {400, 413}),
-    "CL 2^64": (smuggle(b"Content-Length: 18446744073709551616"), {400, 413}),
-    "CL 30 digits": (smuggle(b"Content-Length: " + b"9" * 30), {400, 413}),
-    "CL too large": (smuggle(b"Content-Length: 65537"), {413}),
-    "CL name with a blank before the colon": (smuggle(b"Content-Length : 0"), {400}),
-    "TE twice": (smuggle(CHUNKED, CHUNKED, body=b"0\r\n\r\n"), {400}),
-    "TE twice, other first": (smuggle(b"Transfer-Encoding: identity", CHUNKED,
-                                      body=b"0\r\n\r\n"), {400, 501}),
-    "TE with a blank before the colon": (smuggle(b"Transfer-Encoding : chunked", LENGTH,
-                                                 body=b"0\r\n\r\n"), {400}),
-    "TE with a tab before the colon": (smuggle(b"Transfer-Encoding\t: chunked",
-                                               body=b"0\r\n\r\n"), {400}),
-    "TE on 1.0": (post(JSON_LINE, CHUNKED, body=b"0\r\n\r\n" + INNER,
-                       line=b"POST /v1/chat/completions HTTP/1.0"), {400}),
-    "TE gzip": (smuggle(b"Transfer-Encoding: gzip", body=b"0\r\n\r\n"), {400, 501}),
-    "TE gzip, chunked": (smuggle(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), {400, 501}),
-    "TE chunked, gzip": (smuggle(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"), {400, 501}),
-    "TE identity": (smuggle(b"Transfer-Encoding: identity"), {400, 501}),
-    "TE xchunked": (smuggle(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), {400, 501}),
-    "TE quoted": (smuggle(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"), {400, 501}),
-    "TE chunked;q=1": (smuggle(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"), {400, 501}),
-    "TE empty": (smuggle(b"Transfer-Encoding:"), {400, 501}),
-    "TE after a vertical tab": (smuggle(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"),
-                                {400}),
-    "TE folded": (smuggle(b"Transfer-Encoding:\r\n chunked", body=b"0\r\n\r\n"), {400, 501}),
-    "fold": (post(JSON_LINE, LENGTH, b"X-F: a\r\n b", body=BODY + INNER), {400}),
-    "fold with a tab": (post(JSON_LINE, LENGTH, b"X-F: a\r\n\tb", body=BODY + INNER), {400}),
-    "fold in the first line": (post(b" X: y", JSON_LINE, LENGTH, body=BODY + INNER), {400}),
-    "NUL in a value": (post(JSON_LINE, LENGTH, b"X-N: a\0b", body=BODY + INNER), {400}),
-    "NUL in a name": (post(JSON_LINE, LENGTH, b"X\0N: ab", body=BODY + INNER), {400}),
-    "NUL hides a CL": (smuggle(b"X: a\0\r\nContent-Length: 5", b"Content-Length: 0"), {400}),
-    "control in a value": (post(JSON_LINE, LENGTH, b"X-C: a\x01b", body=BODY + INNER), {400}),
-    "DEL in a value": (post(JSON_LINE, LENGTH, b"X-C: a\x7fb", body=BODY + INNER), {400}),
-    "CR in a value": (post(JSON_LINE, LENGTH, b"X-C: a\rb", body=BODY + INNER), {400}),
-    "bare LF after a header": (post(JSON_LINE, LENGTH, b"X-L: a\nX-M: b", body=BODY + INNER),
-                               {400}),
-    "bare LF hides a TE": (smuggle(b"X: a\nTransfer-Encoding: chunked", LENGTH, body=b"0\r\n\r\n"),
-                           {400}),
-    "bare LF head": (b"GET /v1/models HTTP/1.1\nHost: x\n\n" + INNER, {400}),
-    "bare LF ends the head": (b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\n" + INNER, {400}),
-    "bare LF in the request line": (b"GET /v1/models HTTP/1.1\nHost: x\r\n\r\n" + INNER, {400}),
-    "empty header name": (smuggle(b": x", b"Content-Length: 5"), {400}),
-    "blank header name": (smuggle(b" : x", b"Content-Length: 5"), {400}),
-    "header without a colon": (smuggle(b"X-Nothing", b"Content-Length: 0"), {400}),
-    "name with a blank": (smuggle(b"X Y: z", b"Content-Length: 0"), {400}),
-    "name with a parenthesis": (smuggle(b"X(Y): z", b"Content-Length: 0"), {400}),
-    "name with a high byte": (smuggle(b"X\xe9: z", b"Content-Length: 0"), {400}),
-    "two Hosts": (post(b"Host: y", JSON_LINE, LENGTH, body=BODY + INNER), {400}),
-    "two Hosts, the same": (post(b"Host: x", JSON_LINE, LENGTH, body=BODY + INNER), {400}),
-    "no Host": (post(JSON_LINE, LENGTH, body=BODY + INNER, host=b""), {400}),
-    "%00 in the path": (b"GET /v1/models%00/x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "%00 in the query": (b"GET /v1/models?a=%00 HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "NUL in the target": (b"GET /v1/mod\0els HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
-    "control in the target": (b"GET /v1/mod\x01els HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "blank in the target": (b"GET /v1/models x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
-    "two blanks in the line": (b"GET  /v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "tab in the line": (b"GET\t/v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
-    "no target": (b"GET HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400, None}),
-    "no version": (b"GET /v1/models\r\nHost: x\r\n\r\n" + INNER, {400, 505, None}),
-    "HTTP/1.2": (b"GET /v1/models HTTP/1.2\r\nHost: x\r\n\r\n" + INNER, {400, 505}),
-    "HTTP/2.0": (b"GET /v1/models HTTP/2.0\r\nHost: x\r\n\r\n" + INNER, {400, 505}),
-    "HTTP/0.9": (b"GET /v1/models HTTP/0.9\r\nHost: x\r\n\r\n" + INNER, {400, 505}),
-    "http/1.1": (b"GET /v1/models http/1.1\r\nHost: x\r\n\r\n" + INNER, {400, 505}),
-    "method with a colon": (b"GE:T /v1/models HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, {400}),
-    "the HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505, None}),
-    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200, {400, 408, None}),
-    "garbage": (b"\xff\xfe\xfd\r\n\r\n" + INNER, {400, None}),
-    "chunk size not hexadecimal": (post(JSON_LINE, CHUNKED, body=b"zz\r\n" + INNER), {400, None}),
-    "chunk size negative": (post(JSON_LINE, CHUNKED, body=b"-1\r\n" + INNER), {400, None}),
-    "chunk size with 0x": (post(JSON_LINE, CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n" + INNER),
-                           {400, None}),
-    "chunk size of 17 digits": (post(JSON_LINE, CHUNKED,
-                                     body=b"10000000000000005\r\nhello\r\n0\r\n\r\n" + INNER),
-                                {400, 413, None}),
-    "chunk larger than the limit": (post(JSON_LINE, CHUNKED, body=b"fffffff\r\n" + b"x" * 70000),
-                                    {400, 413}),
-    "chunk without its end": (post(JSON_LINE, CHUNKED, body=b"5\r\nhelloXX0\r\n\r\n" + INNER),
-                              {400, None}),
-}
 
 
 def exchange(daemon, data):
@@ -145,8 +30,7 @@ def exchange(daemon, data):
     start, _, rest = received.partition(b"\r\n\r\n")
     if rest.startswith(start) and b"<html>" in rest:
         received = rest
-    statuses = [int(m) for m in
-                harness.re.findall(rb"(?:^|\n|[^\w ])HTTP/1\.[01] (\d\d\d) ", received)]
+    statuses = [int(m) for m in re.findall(rb"HTTP/1\.[01] (\d{3}) [A-Z]", received)]
     return statuses, received
 
 
@@ -158,8 +42,22 @@ def test_hostile_requests():
         status = statuses[0] if statuses else None
         ok(status in allowed, f"{name}: {status} is one of {allowed}", received)
     daemon.settled()
-    eq([e.body for e in a.log() if b"smuggled" in e.body], [], "no inner request reached a backend")
+    eq([e.body for e in a.log() if b"inner" in e.body], [], "no inner request reached a backend")
     eq(daemon.chat("llama3:70b").status, 200, "it still serves")
+
+
+def test_nothing_runs_behind_chunks_that_are_read_loosely():
+    daemon, a = rig()
+    for name, data in LOOSE_CHUNKS.items():
+        statuses, received = exchange(daemon, data)
+        ok(statuses in ([200], [400], []), f"{name}: at most one answer", statuses, received)
+    daemon.settled()
+    eq([e.body for e in a.log() if e.body != BODY], [], "and no request behind them")
+    data = LEGAL["chunked"]
+    statuses, received = exchange(daemon, data + INNER)
+    strict = daemon.library() >= (1, 0, 5)
+    eq(statuses, [200, 200] if strict else [200], "nor behind good ones, unless it reads strictly")
+    ok(strict or b"\r\nConnection: close\r\n" in received, "the client is told", received)
 
 
 def test_refusals_are_counted():
@@ -192,27 +90,6 @@ def test_refusals_of_codings_are_counted():
     ok(b'"unsupported_transfer_encoding"' in received, "501 says why", received)
     added.check_request("_unknown", "none", 501, "bad_request")
     eq(a.log(), [], "the backend saw nothing")
-
-
-LEGAL = {
-    "plain": post(JSON_LINE, LENGTH, body=BODY),
-    "no blank after the colon": post(b"Content-Type:application/json", b"Content-Length:%d"
-                                     % len(BODY), body=BODY, host=b"Host:x\r\n"),
-    "blanks around values": post(b"Content-Type:  application/json \t", b"X-E:", b"X-F: ", LENGTH,
-                                 body=BODY),
-    "names in any case": post(b"content-TYPE: application/json", b"CONTENT-LENGTH: %d" % len(BODY),
-                              body=BODY, host=b"hOST: x\r\n"),
-    "chunked": post(JSON_LINE, CHUNKED, body=CHUNKS),
-    "CL with leading zeros": post(JSON_LINE, b"Content-Length: 00%d" % len(BODY), body=BODY),
-    "chunk sizes in capitals, trailers": post(
-        JSON_LINE, CHUNKED, body=b"%X\r\n%s\r\n0\r\nX-T: v\r\n\r\n" % (len(BODY), BODY)),
-    "many headers": post(JSON_LINE, LENGTH, *[b"X-%d: %d" % (n, n) for n in range(60)], body=BODY),
-    "HTTP/1.0": post(JSON_LINE, LENGTH, body=BODY, line=b"POST /v1/chat/completions HTTP/1.0"),
-    "HTTP/1.0 without Host": post(JSON_LINE, LENGTH, body=BODY, host=b"",
-                                  line=b"POST /v1/chat/completions HTTP/1.0"),
-    "a blank line before": b"\r\n" + post(JSON_LINE, LENGTH, body=BODY),
-    "high bytes in a value": post(JSON_LINE, LENGTH, b"X-H: \xe9\xff", body=BODY),
-}
 
 
 def test_legal_requests_pass():
