@@ -172,6 +172,23 @@ static bool is_object(struct str text)
 	return text.p[0] == '{';
 }
 
+static int refuse_json(struct model_request_error *error, enum json_error why,
+		       const struct jsonscan *scan)
+{
+	const char *name;
+
+	if (why != JSON_DUPLICATE_NAME && why != JSON_NUL_IN_NAME)
+		return refuse(error, PROBLEM_INVALID_JSON, NULL,
+			      "The request body is not valid JSON: %s at byte %zu.",
+			      json_error_text(why), scan->error_offset);
+	name = paths[scan->error_path].segments[0];
+	return refuse(error, PROBLEM_INVALID_FIELD, name,
+		      why == JSON_DUPLICATE_NAME
+			      ? "\"%s\" comes twice, the second time at byte %zu; send it once."
+			      : "\"%s\" has U+0000 in its name at byte %zu; send it without.",
+		      name, scan->error_offset);
+}
+
 int model_request_parse(struct model_request *wanted, struct str text,
 			struct model_request_error *ret_error)
 {
@@ -188,9 +205,7 @@ int model_request_parse(struct model_request *wanted, struct str text,
 	*wanted = (struct model_request){.text = text};
 	error = jsonscan_run(&scan, text);
 	if (error != JSON_OK)
-		return refuse(ret_error, PROBLEM_INVALID_JSON, NULL,
-			      "The request body is not valid JSON: %s at byte %zu.",
-			      json_error_text(error), scan.error_offset);
+		return refuse_json(ret_error, error, &scan);
 	if (!is_object(text))
 		return refuse(ret_error, PROBLEM_INVALID_JSON, NULL,
 			      "The request body must be a JSON object.");

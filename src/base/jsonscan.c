@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "base/hash.h"
-#include "base/jsonnames.h"
 #include "base/jsonstring.h"
 
 /* An open container, as deep as paths reach. */
@@ -17,12 +15,12 @@ struct frame {
 
 struct scanner {
 	const char *p, *end; /* on an error p stands where it is */
-	const struct jsonscan *scan;
+	struct jsonscan *scan;
 	unsigned int depth; /* open containers */
 	bool is_first;      /* nothing stands in the innermost container yet */
 	struct frame frames[JSONSCAN_MAX_SEGMENTS + 1];
 	bool is_object[JSONSCAN_MAX_DEPTH];
-	struct jsonnames names; /* of the top-level object */
+	uint32_t seen; /* paths whose first name has come */
 };
 
 static const char *const error_texts[] = {
@@ -31,10 +29,9 @@ static const char *const error_texts[] = {
 	[JSON_TOO_DEEP] = "nested too deeply",
 	[JSON_BAD_UTF8] = "invalid UTF-8",
 	[JSON_BAD_ESCAPE] = "invalid escape sequence in a string",
-	[JSON_NUL_IN_NAME] = "U+0000 in a member name",
-	[JSON_DUPLICATE_NAME] = "duplicate member name",
 	[JSON_TRAILING_BYTES] = "bytes after the end of the document",
-	[JSON_TOO_MANY_NAMES] = "too many members",
+	[JSON_NUL_IN_NAME] = "U+0000 in the name of a member",
+	[JSON_DUPLICATE_NAME] = "a member that comes twice",
 };
 
 const char *json_error_text(enum json_error error)
@@ -142,9 +139,21 @@ static uint32_t match_name(const struct scanner *s, uint32_t inside, unsigned in
 		int i = __builtin_ctz(inside);
 		const char *segment = s->scan->paths[i].segments[depth];
 
-		/* A name holds no NUL, so equality over its length is within the segment. */
-		if ((name.n == 0 || *segment == *name.p) && strncmp(segment, name.p, name.n) == 0 &&
-		    segment[name.n] == '\0')
+		if ((name.n == 0 || *segment == *name.p) && str_eq(str_of(segment), name))
+			matching |= UINT32_C(1) << i;
+	}
+	return matching;
+}
+
+/* Those of the paths whose first name some reader takes `name` for. */
+static uint32_t match_alike(const struct scanner *s, uint32_t inside, struct str name)
+{
+	uint32_t matching = 0;
+
+	for (; inside; inside &= inside - 1) {
+		int i = __builtin_ctz(inside);
+
+		if (str_eq_nocase(str_of(s->scan->paths[i].segments[0]), name))
 			matching |= UINT32_C(1) << i;
 	}
 	return matching;
@@ -231,28 +240,41 @@ static enum json_error scan_value(struct scanner *s, uint32_t here)
 	return error;
 }
 
+/* Of the top-level object: what is looked for must be the same for whoever reads it. */
+static enum json_error judge_top_name(struct scanner *s, uint32_t inside, struct str name)
+{
+	struct str cut = {name.p, strnlen(name.p, name.n)};
+	uint32_t alike = match_alike(s, inside, cut);
+
+	if (!alike)
+		return JSON_OK;
+	if (cut.n == name.n && !(alike & s->seen)) {
+		s->seen |= alike;
+		return JSON_OK;
+	}
+	s->scan->error_path = (size_t)__builtin_ctz(alike);
+	return cut.n < name.n ? JSON_NUL_IN_NAME : JSON_DUPLICATE_NAME;
+}
+
 /* What a name that was scanned means: the paths that lead on into its value. */
 static enum json_error judge_name(struct scanner *s, const struct jsonstring *string,
 				  uint32_t *ret_here)
 {
 	uint32_t inside = paths_inside(s);
-	struct str name = string->text, rest = {0};
+	struct str name = string->text;
 	char block[JSONSTRING_BLOCK_BYTES];
 	enum json_error error = JSON_OK;
 
-	if (string->has_nul)
-		return JSON_NUL_IN_NAME;
+	s->scan->has_nul_name |= string->has_nul;
 	*ret_here = 0;
-	if (s->depth > 1 && !inside)
+	if (!inside)
 		return JSON_OK;
-	if (string->has_escape || name.n > JSONSTRING_SHORT_BYTES) {
-		rest = name;
-		name = jsonstring_take_block(&rest, block);
-	}
+	/* The names of paths are shorter than a block. */
+	if (string->has_escape || name.n > JSONSTRING_SHORT_BYTES)
+		name = jsonstring_begin(name, block);
 	if (s->depth == 1)
-		error = jsonnames_add(&s->names, name, rest);
-	if (rest.n == 0)
-		*ret_here = match_name(s, inside, s->depth - 1, name);
+		error = judge_top_name(s, inside, name);
+	*ret_here = match_name(s, inside, s->depth - 1, name);
 	return error;
 }
 
@@ -325,12 +347,13 @@ enum json_error jsonscan_run(struct jsonscan *scan, struct str text)
 	struct scanner s;
 
 	assert(scan->n_paths <= JSONSCAN_MAX_PATHS);
-	/* Not a whole initialiser: the table of names is large and most of it is never used. */
+	scan->has_nul_name = false;
+	/* Not a whole initialiser: the containers are set up as they are opened. */
 	s.p = start;
 	s.end = start + text.n;
 	s.scan = scan;
 	s.depth = 0;
-	s.names.n = 0;
+	s.seen = 0;
 	error = scan_document(&s);
 	scan->error_offset = (size_t)(s.p - start);
 	return error;

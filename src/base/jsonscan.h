@@ -2,8 +2,8 @@
 /*
  * A strict RFC 8259 scanner: judges a whole document and, in the same pass, reports the values at
  * the paths the caller routes on. It never changes, copies or allocates. Iterative; depth at most
- * JSONSCAN_MAX_DEPTH. Beyond the grammar it refuses what parsers disagree about: invalid UTF-8,
- * lone surrogate escapes, U+0000 in a member name and duplicate members of the top-level object.
+ * JSONSCAN_MAX_DEPTH. Beyond the grammar it refuses invalid UTF-8, lone surrogate escapes and, in
+ * the top-level object, members that are looked for and that readers could take for different ones.
  */
 #pragma once
 
@@ -17,7 +17,6 @@
 #define JSONSCAN_MAX_DEPTH    256
 #define JSONSCAN_MAX_PATHS    32
 #define JSONSCAN_MAX_SEGMENTS 6
-#define JSONSCAN_MAX_NAMES    1024 /* members of the top-level object */
 
 /* Not `json_type`: json-c has that tag. */
 enum json_value_type {
@@ -48,10 +47,10 @@ enum json_error {
 	JSON_TOO_DEEP,
 	JSON_BAD_UTF8,
 	JSON_BAD_ESCAPE,
-	JSON_NUL_IN_NAME,
-	JSON_DUPLICATE_NAME,
 	JSON_TRAILING_BYTES,
-	JSON_TOO_MANY_NAMES, /* more top-level members than JSONSCAN_MAX_NAMES */
+	/* At the top, of the first name of a path: */
+	JSON_NUL_IN_NAME,    /* it stands there with U+0000 behind it, where C texts end */
+	JSON_DUPLICATE_NAME, /* it comes twice, in whatever case: Go's readers do not mind it */
 };
 
 struct jsonscan {
@@ -60,8 +59,10 @@ struct jsonscan {
 	/* Called once the value is complete, in the order in which the values end. */
 	void (*found)(void *context, size_t path_index, struct json_value value);
 	void *context;
-	/* Out: where the first error stands, in bytes from the start. */
-	size_t error_offset;
+	/* Out: where the first error stands, in bytes from the start; for JSON_NUL_IN_NAME and
+	 * JSON_DUPLICATE_NAME a path whose first name it is about. */
+	size_t error_offset, error_path;
+	bool has_nul_name; /* out: U+0000 stands in some name, at any depth */
 };
 
 /* Values may have been reported before an error is met: trust them only after JSON_OK. */

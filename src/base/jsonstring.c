@@ -236,12 +236,12 @@ static size_t take_character(struct str *rest, char out[CHARACTER_BYTES])
 	return n;
 }
 
-struct str jsonstring_take_block(struct str *rest, char block[JSONSTRING_BLOCK_BYTES])
+struct str jsonstring_begin(struct str text, char block[JSONSTRING_BLOCK_BYTES])
 {
 	size_t len = 0;
 
-	while (rest->n && len <= JSONSTRING_SHORT_BYTES) {
-		size_t n = take_character(rest, block + len);
+	while (text.n && len <= JSONSTRING_SHORT_BYTES) {
+		size_t n = take_character(&text, block + len);
 
 		assert(n > 0);
 		len += n;

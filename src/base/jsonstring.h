@@ -27,9 +27,6 @@ struct jsonstring {
 enum json_error jsonstring_scan(const char **p, const char *end,
 				struct jsonstring *ret_string) MUST_CHECK;
 
-/*
- * Decodes characters of the inside of an accepted string into `block` for as long as any would
- * fit, and leaves the others in `*rest`. The cuts fall between the same characters however these
- * are written, so equal strings give equal blocks.
- */
-struct str jsonstring_take_block(struct str *rest, char block[JSONSTRING_BLOCK_BYTES]) MUST_CHECK;
+/* How the inside of an accepted string begins, decoded: as many of its characters as surely fit
+ * into `block`, all of them when there are at most JSONSTRING_SHORT_BYTES. */
+struct str jsonstring_begin(struct str text, char block[JSONSTRING_BLOCK_BYTES]) MUST_CHECK;

@@ -17,6 +17,9 @@ struct json_object *jsonx_parse(struct str text)
 
 	if (text.n > INT_MAX || jsonscan_run(&scan, text) != JSON_OK)
 		return NULL;
+	/* json-c would cut such a name, and it would be another one's. */
+	if (scan.has_nul_name)
+		return NULL;
 	tokener = json_tokener_new_ex(JSONSCAN_MAX_DEPTH + 1);
 	if (!tokener)
 		return NULL;

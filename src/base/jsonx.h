@@ -15,7 +15,8 @@
 
 struct json_object; /* json-c's; freed with jsonx_free() */
 
-/* Scans strictly, then parses; NULL when either refuses or memory is out. The caller owns it. */
+/* Scans strictly, then parses; NULL when either refuses, a name holds U+0000 or memory is out. Of
+ * members with one name the last counts. The caller owns it. */
 struct json_object *jsonx_parse(struct str text) MUST_CHECK;
 /* Accepts NULL, returns NULL. */
 struct json_object *jsonx_free(struct json_object *object);

@@ -11,8 +11,6 @@ libnexusd_a_SOURCES += \
 	src/base/hash.h \
 	src/base/i18n.c \
 	src/base/i18n.h \
-	src/base/jsonnames.c \
-	src/base/jsonnames.h \
 	src/base/jsonscan.c \
 	src/base/jsonscan.h \
 	src/base/jsonstring.c \

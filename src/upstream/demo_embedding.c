@@ -263,7 +263,8 @@ static const char *bad_field(const struct reading *reading)
 int demo_embedding_write(struct buf *out, struct str body, const char **ret_bad_field)
 {
 	struct reading reading = {0};
-	struct jsonscan scan = {paths, ARRAY_SIZE(paths), found, &reading, 0};
+	struct jsonscan scan = {
+		.paths = paths, .n_paths = ARRAY_SIZE(paths), .found = found, .context = &reading};
 	const char *bad;
 	int r;
 

@@ -120,7 +120,8 @@ static int decode(struct demo_prompt *prompt, struct json_value value)
 int demo_prompt_read(struct demo_prompt *prompt, struct str body, bool chat)
 {
 	struct reading reading = {.prompt = prompt};
-	struct jsonscan scan = {paths, ARRAY_SIZE(paths), found, &reading, 0};
+	struct jsonscan scan = {
+		.paths = paths, .n_paths = ARRAY_SIZE(paths), .found = found, .context = &reading};
 
 	prompt->model = (struct str){NULL, 0};
 	prompt->stream = prompt->include_usage = false;

@@ -51,10 +51,6 @@ SYNTAX = {
     "overlong UTF-8": b'{"model":"llama3:70b","a":"\xc0\xaf"}',
     "UTF-8 surrogate": b'{"model":"llama3:70b","a":"\xed\xa0\x80"}',
     "UTF-8 BOM": b"\xef\xbb\xbf" + GOOD, "UTF-16": GOOD.decode().encode("utf-16"),
-    "NUL in a key": b'{"model":"llama3:70b","model\\u0000x":"evil"}',
-    "model twice": b'{"model":"llama3:70b","model":"evil"}',
-    "model twice, escaped": b'{"model":"llama3:70b","mod\\u0065l":"evil"}',
-    "stream twice": b'{"model":"llama3:70b","stream":false,"stream":true}',
     "depth 257": b'{"model":"llama3:70b","x":' + b"[" * 256 + b"]" * 256 + b"}",
     "depth 30000": b'{"model":"llama3:70b","x":' + b"[" * 30000,
 }
@@ -81,6 +77,11 @@ FIELDS = {
                                                             "model"),
     "model with control": (b'{"model":"a\\u0007b"}', "model"),
     "model with NUL": (b'{"model":"llama3:70b\\u0000"}', "model"),
+    "model with NUL in its name": (b'{"model":"llama3:70b","model\\u0000x":"evil"}', "model"),
+    "model twice": (b'{"model":"llama3:70b","model":"evil"}', "model"),
+    "model twice, escaped": (b'{"model":"llama3:70b","mod\\u0065l":"evil"}', "model"),
+    "model twice, in capitals": (b'{"model":"llama3:70b","MODEL":"evil"}', "model"),
+    "stream twice": (b'{"model":"llama3:70b","stream":false,"stream":true}', "stream"),
     "stream string": (b'{"model":"llama3:70b","stream":"yes"}', "stream"),
     "stream number": (b'{"model":"llama3:70b","stream":1}', "stream"),
     "stream_options list": (b'{"model":"llama3:70b","stream":true,"stream_options":[]}',
@@ -112,8 +113,7 @@ def test_json_test_suite():
     ok(len(cases) > 200, f"{len(cases)} cases")
     for case in cases:
         body = b'{"model":"llama3:70b","x":' + case.read_bytes() + b"}"
-        nul_in_key = case.name == "y_object_escaped_null_in_key.json"  # legal, and refused here
-        want = 200 if case.name.startswith("y_") and not nul_in_key else 400
+        want = 200 if case.name.startswith("y_") else 400
         status = daemon.post("/v1/chat/completions", body).status
         if status != want and not (want == 400 and status == 413):
             wrong.append((case.name, status))
