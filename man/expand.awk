@@ -82,7 +82,7 @@ BEGIN {
 	kind["BOUNDS"] = "numbers"
 	kind["FLAGS"] = "words"
 	kind["BOOL"] = kind["TRISTATE"] = "boolean"
-	kind["COUNT"] = "number"
+	kind["COUNT"] = kind["SHARE"] = "number"
 	kind["SIZE"] = "size"
 	kind["DURATION"] = "seconds"
 	kind["PRICE"] = "dollars"

@@ -37,6 +37,9 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_string(w, "status", str_of(backend_status_name(backend)));
 	jsonw_bool(w, "healthy", backend_is_healthy(backend));
 	jsonw_bool(w, "draining", backend_is_draining(backend));
+	jsonw_string(
+		w, "circuit",
+		str_of(breaker_state_name(breaker_state(&backend->breaker, clock_monotonic_ns()))));
 	jsonw_u64(w, "in_flight", pending > 0 ? (uint64_t)pending : 0);
 	if (usec > 0)
 		jsonw_tenths(w, "average_latency_ms", usec / 100);

@@ -21,6 +21,24 @@ static uint64_t end_of_attempt_ns(const struct relay *relay)
 							       : clock_monotonic_ns();
 }
 
+static void tell_circuit(const struct backend *backend, enum breaker_change change)
+{
+	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend->name};
+
+	if (change == BREAKER_OPENS)
+		log_event_with(MESSAGE_CIRCUIT_OPEN, &field, 1,
+			       "backend %s: too many requests fail, its circuit is open",
+			       backend->name);
+	else if (change == BREAKER_CLOSES)
+		log_event_with(MESSAGE_CIRCUIT_CLOSED, &field, 1,
+			       "backend %s: answers again, its circuit is closed", backend->name);
+}
+
+void attempt_answered(struct relay *relay)
+{
+	tell_circuit(relay->candidate->backend, attempts_answered(&relay->attempts));
+}
+
 void attempt_ended(struct relay *relay, enum outcome outcome)
 {
 	const struct candidate *candidate = relay->candidate;
@@ -28,7 +46,7 @@ void attempt_ended(struct relay *relay, enum outcome outcome)
 	relay->outcome = outcome;
 	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
 	atomic_fetch_sub_explicit(&candidate->backend->pending, 1, memory_order_relaxed);
-	attempts_note(&relay->attempts, outcome, relay->status);
+	tell_circuit(candidate->backend, attempts_note(&relay->attempts, outcome, relay->status));
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));

@@ -102,6 +102,7 @@ static void try_next(struct relay *relay)
 static void try_again(struct relay *relay, enum outcome outcome)
 {
 	attempt_ended(relay, outcome);
+	attempts_repeat(&relay->attempts);
 	record_retry(relay->request->api, relay->candidate->backend->name, outcome);
 	relay->was_stale = outcome == OUTCOME_RESET;
 	start(relay);
@@ -184,6 +185,8 @@ static void on_head(void *context, const struct transfer_head *head)
 		act(relay, verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome));
 		return;
 	}
+	if (!attempts_is_retryable(outcome, head->status))
+		attempt_answered(relay);
 	relay->content_length = head->content_length;
 	relay->phase = is_stream(relay, head) ? RELAY_STREAM : RELAY_PLAIN;
 }

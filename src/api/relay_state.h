@@ -116,6 +116,8 @@ static inline struct verdict verdict_cut(enum outcome outcome)
 bool attempt_start(struct relay *relay, const struct transfer_events *events) MUST_CHECK;
 /* Ends the transfer under way, if any; attempt_ended() must follow. */
 void attempt_cancel(struct relay *relay);
+/* Its answer has begun. */
+void attempt_answered(struct relay *relay);
 /* Counts the attempt; its transfer is over. */
 void attempt_ended(struct relay *relay, enum outcome outcome);
 void attempt_pause_if_full(struct relay *relay);

@@ -76,11 +76,14 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 					 : 0;
 	struct str type = {NULL, 0}, zone = {NULL, 0};
 	struct str status = STR_LITERAL("removed");
+	struct str circuit = {NULL, 0};
 
 	if (tally->backend) {
 		type = str_of(backend_type_name(tally->config->type));
 		zone = str_of(tally->config->zone);
 		status = str_of(backend_status_name(tally->backend));
+		circuit = str_of(breaker_state_name(
+			breaker_state(&tally->backend->breaker, clock_monotonic_ns())));
 	}
 	if (pending < 0)
 		pending = 0;
@@ -93,6 +96,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 	jsonw_string(w, "type", type);
 	jsonw_string(w, "zone", zone);
 	jsonw_string(w, "status", status);
+	jsonw_string(w, "circuit", circuit);
 	write_error_rate(w, tally);
 	write_distribution(w, "ttft_ms", &tally->first_token);
 	jsonw_u64(w, "in_flight", (uint64_t)pending);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/breaker.h"
 #include "base/attr.h"
 #include "base/str.h"
 #include "config/config.h"
@@ -36,6 +37,7 @@ struct backend {
 	_Atomic bool rejects_usage_option; /* it refused stream_options once */
 	_Atomic bool suspect;              /* a request met a dead connection: probe early */
 	_Atomic bool draining;             /* the operator wants no new request there */
+	struct breaker breaker;
 
 	/* main thread only */
 	struct backend_model *models;

@@ -127,6 +127,14 @@ enum config_log_requests {
 	LOG_REQUESTS_ALL
 };
 
+struct breaker_config {
+	uint64_t failures;   /* in a row; 0: any number */
+	uint64_t error_rate; /* billionths; 0: any */
+	uint64_t window;     /* ns, that of the rate */
+	uint64_t min_requests;
+	uint64_t open; /* ns */
+};
+
 struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
@@ -167,6 +175,8 @@ struct config {
 		uint64_t interval, timeout; /* ns */
 		uint64_t failures, successes;
 	} health;
+
+	struct breaker_config breaker;
 
 	struct {
 		bool enabled;

@@ -136,6 +136,7 @@ static void write_value(struct jsonw *w, const char *name, const struct option *
 		break;
 	case OPTION_DURATION:
 	case OPTION_PRICE:
+	case OPTION_SHARE:
 		write_nano(w, name, *(const uint64_t *)field);
 		break;
 	case OPTION_COUNT:

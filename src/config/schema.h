@@ -42,6 +42,7 @@
 	X(SIZE, uint64_t, N_("write bytes, or a number with K, M or G such as \"10M\""))         \
 	X(DURATION, uint64_t, N_("write seconds such as 30 or 0.25"))                            \
 	X(PRICE, uint64_t, N_("write US dollars such as 2.5"))                                   \
+	X(SHARE, uint64_t, N_("write a number from 0 to 1 such as 0.5"))                         \
 	X(COUNT, uint64_t, N_("write a whole number"))                                           \
 	X(OCTAL, unsigned, N_("write octal digits in double quotes such as \"0660\""))           \
 	X(BOOL, bool, N_("write true or false"))                                                 \

@@ -74,6 +74,7 @@ static int to_number(enum option_type type, const struct config_value *value, ui
 		return config_value_size(value, ret_number);
 	case OPTION_DURATION:
 	case OPTION_PRICE:
+	case OPTION_SHARE:
 		return config_value_duration(value, ret_number);
 	case OPTION_OCTAL:
 		return config_value_octal(value, ret_number);
@@ -332,6 +333,7 @@ int schema_set(const struct option *option, void *object, const struct config_va
 		[OPTION_DURATION] = set_number,
 		[OPTION_COUNT] = set_number,
 		[OPTION_PRICE] = set_number,
+		[OPTION_SHARE] = set_number,
 		[OPTION_OCTAL] = set_octal,
 		[OPTION_BOOL] = set_bool,
 		[OPTION_TRISTATE] = set_tristate,

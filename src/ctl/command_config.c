@@ -121,7 +121,8 @@ static const char *reload_name(const struct option *option)
 static bool has_range(const struct option *option)
 {
 	return option->type == OPTION_COUNT || option->type == OPTION_SIZE ||
-	       option->type == OPTION_DURATION || option->type == OPTION_PRICE;
+	       option->type == OPTION_DURATION || option->type == OPTION_PRICE ||
+	       option->type == OPTION_SHARE;
 }
 
 static bool has_words(const struct option *option)

@@ -10,9 +10,9 @@
 #define PATH_MAX_BYTES 1024
 
 static const struct column backend_columns[] = {
-	{N_("BACKEND"), false}, {N_("TYPE"), false},   {N_("STATUS"), false},
-	{N_("PRIORITY"), true}, {N_("RUNNING"), true}, {N_("LATENCY"), true},
-	{N_("MODELS"), true},   {N_("URL"), false},
+	{N_("BACKEND"), false}, {N_("TYPE"), false},    {N_("STATUS"), false},
+	{N_("CIRCUIT"), false}, {N_("PRIORITY"), true}, {N_("RUNNING"), true},
+	{N_("LATENCY"), true},  {N_("MODELS"), true},   {N_("URL"), false},
 };
 
 static const struct column model_columns[] = {
@@ -28,6 +28,7 @@ static void fill_backends(struct table *table, struct json_object *rows)
 		document_cell_text(table, row, "name");
 		document_cell_text(table, row, "type");
 		document_cell_status(table, row, "status");
+		document_cell_text(table, row, "circuit");
 		document_cell_u64(table, row, "priority");
 		document_cell_u64(table, row, "in_flight");
 		document_cell_msec(table, row, "average_latency_ms");

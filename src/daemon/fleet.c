@@ -88,6 +88,24 @@ static void collect_up(void *context, provider_emit_fn *emit, void *emitter)
 	visit_backends(context, emit_up, &(struct emit){emit, emitter});
 }
 
+static void emit_circuit(const struct backend *backend, const struct backend_config *config UNUSED,
+			 void *cookie)
+{
+	struct emit *emit = cookie;
+	enum breaker_state now = breaker_state(&backend->breaker, clock_monotonic_ns());
+
+	for (int state = 0; state < N_BREAKER_STATES; state++)
+		emit->emit(emit->emitter,
+			   (struct str[]){str_of(backend->name),
+					  str_of(breaker_state_name((enum breaker_state)state))},
+			   state == (int)now);
+}
+
+static void collect_circuits(void *context, provider_emit_fn *emit, void *emitter)
+{
+	visit_backends(context, emit_circuit, &(struct emit){emit, emitter});
+}
+
 static void emit_backend_info(const struct backend *backend, const struct backend_config *config,
 			      void *cookie)
 {
@@ -215,6 +233,7 @@ static const struct {
 	{METRIC_BUILD_INFO, collect_build_info},
 	{METRIC_UPTIME, collect_uptime},
 	{METRIC_BACKEND_UP, collect_up},
+	{METRIC_BACKEND_CIRCUIT_STATE, collect_circuits},
 	{METRIC_CONFIG_LAST_RELOAD, collect_last_reload},
 	{METRIC_PROCESS_START_TIME, collect_start_time},
 };

@@ -91,6 +91,7 @@ static void succeed(struct probe *probe, const struct health_check_result *resul
 	    (health == BACKEND_UNHEALTHY && probe->successes < probe->config->health.successes))
 		return;
 	set_health(probe, BACKEND_HEALTHY);
+	breaker_make_due(&probe->backend->breaker);
 	log_healthy(probe);
 }
 

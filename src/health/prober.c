@@ -205,6 +205,7 @@ static void put_in_force(struct config *config, size_t index, const struct plan 
 		return;
 	/* What was known of it under another address says nothing. */
 	atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
+	breaker_reset(&backend->breaker);
 	probe_start(plan->probe);
 }
 

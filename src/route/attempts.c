@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -41,8 +42,20 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 	return -ENOMEM;
 }
 
+/* Of an attempt that says nothing about its backend. */
+static void drop_pass(struct attempts *a)
+{
+	const struct breaker_report report = {.pass = a->pass, .evidence = BREAKER_NOTHING};
+
+	if (!a->has_pass)
+		return;
+	(void)breaker_report(&a->last->backend->breaker, &a->table->config->breaker, &report);
+	a->has_pass = false;
+}
+
 void attempts_done(struct attempts *a)
 {
+	drop_pass(a);
 	if (a->tried != &a->tried_inline)
 		free(a->tried);
 	free(a->usable);
@@ -104,7 +117,8 @@ static enum exclusion judge_demand(const struct attempts *a, const struct candid
 	return N_EXCLUSIONS;
 }
 
-enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate)
+enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
+				     bool is_panic)
 {
 	enum exclusion demanded;
 
@@ -116,29 +130,41 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 		return demanded;
 	if (backend_is_draining(candidate->backend))
 		return EXCLUDED_DRAINING;
-	return is_up(candidate) ? N_EXCLUSIONS : EXCLUDED_UNHEALTHY;
+	if (!is_up(candidate))
+		return EXCLUDED_UNHEALTHY;
+	return !is_panic && breaker_refuses(&candidate->backend->breaker) ? EXCLUDED_CIRCUIT_OPEN
+									  : N_EXCLUSIONS;
 }
 
-static bool is_usable(const struct attempts *a, const struct candidate *candidate)
+bool attempts_is_panic(const struct attempts *a, const struct route_model *model)
 {
-	return attempts_exclusion_of(a, candidate) == N_EXCLUSIONS;
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (attempts_exclusion_of(a, &model->candidates[i], false) == N_EXCLUSIONS)
+			return false;
+	return true;
 }
 
 static bool has_usable(const struct attempts *a, const struct route_model *model)
 {
+	bool is_panic = attempts_is_panic(a, model);
+
 	for (size_t i = 0; i < model->n_candidates; i++)
-		if (is_usable(a, &model->candidates[i]))
+		if (attempts_exclusion_of(a, &model->candidates[i], is_panic) == N_EXCLUSIONS)
 			return true;
 	return false;
 }
 
 static void count_exclusions(struct attempts *a)
 {
+	bool is_panic;
+
 	if (a->exclusions_counted)
 		return;
 	a->exclusions_counted = true;
+	is_panic = attempts_is_panic(a, a->current);
 	for (size_t i = 0; i < a->current->n_candidates; i++) {
-		enum exclusion exclusion = attempts_exclusion_of(a, &a->current->candidates[i]);
+		enum exclusion exclusion =
+			attempts_exclusion_of(a, &a->current->candidates[i], is_panic);
 
 		if (exclusion == N_EXCLUSIONS)
 			continue;
@@ -149,14 +175,25 @@ static void count_exclusions(struct attempts *a)
 
 enum wanted { FRESH, NOT_THE_LAST, ANY };
 
-static bool is_wanted(const struct attempts *a, const struct candidate *candidate,
+static bool is_wanted(const struct attempts *a, const struct candidate *candidate, bool is_panic,
 		      enum wanted wanted)
 {
-	if (!is_usable(a, candidate))
+	if (attempts_exclusion_of(a, candidate, is_panic) != N_EXCLUSIONS)
 		return false;
 	if (wanted == FRESH)
 		return !was_tried(a, candidate);
 	return wanted == ANY || !a->last || candidate->backend != a->last->backend;
+}
+
+static void leave_out(const struct candidate **usable, size_t *n, size_t index)
+{
+	memmove(&usable[index], &usable[index + 1], (--*n - index) * sizeof(*usable));
+}
+
+static bool take(struct attempts *a, const struct candidate *candidate, bool is_panic)
+{
+	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
+	return a->has_pass;
 }
 
 /* The strategy's choice among the current model's candidates; NULL when there is none. */
@@ -170,16 +207,22 @@ static const struct candidate *pick(struct attempts *a, enum wanted wanted)
 		.usable = usable,
 		.random = a->random,
 	};
-	size_t picked;
+	bool is_panic = attempts_is_panic(a, a->current);
 
 	for (size_t i = 0; i < a->current->n_candidates; i++)
-		if (is_wanted(a, &a->current->candidates[i], wanted))
+		if (is_wanted(a, &a->current->candidates[i], is_panic, wanted))
 			usable[choice.n++] = &a->current->candidates[i];
-	if (choice.n == 0)
-		return NULL;
-	picked = a->strategy->pick(&choice);
-	assert(picked < choice.n);
-	return usable[picked];
+	while (choice.n > 0) {
+		size_t picked = a->strategy->pick(&choice);
+		const struct candidate *candidate = usable[picked];
+
+		assert(picked < choice.n);
+		if (take(a, candidate, is_panic))
+			return candidate;
+		/* Another request was quicker. */
+		leave_out(usable, &choice.n, picked);
+	}
+	return NULL;
 }
 
 static bool go_to_next_fallback(struct attempts *a)
@@ -246,7 +289,7 @@ static enum attempts_verdict judge_model(const struct attempts *a, const struct 
 	if (model->n_candidates == 0)
 		return ATTEMPTS_NO_BACKEND;
 	for (size_t i = 0; i < model->n_candidates; i++)
-		if (attempts_exclusion_of(a, &model->candidates[i]) != EXCLUDED_CAPABILITY)
+		if (attempts_exclusion_of(a, &model->candidates[i], false) != EXCLUDED_CAPABILITY)
 			return ATTEMPTS_NO_HEALTHY;
 	return ATTEMPTS_MISMATCH;
 }
@@ -268,9 +311,11 @@ static enum attempts_verdict judge_chain(const struct attempts *a)
 enum attempts_verdict attempts_next(struct attempts *a, const struct candidate **ret_candidate,
 				    uint64_t *ret_wait_ns)
 {
-	const struct candidate *candidate = pick_fresh(a);
+	const struct candidate *candidate;
 	uint64_t wait_ns = 0;
 
+	drop_pass(a);
+	candidate = pick_fresh(a);
 	if (!candidate && a->tries > 0) {
 		candidate = pick_again(a);
 		wait_ns = candidate ? backoff_ns(a) : 0;
@@ -298,49 +343,10 @@ bool attempts_may_retry(const struct attempts *a)
 
 bool attempts_may_ask_another(const struct attempts *a)
 {
+	bool is_panic = attempts_is_panic(a, a->current);
+
 	for (size_t i = 0; i < a->current->n_candidates && has_tries(a); i++)
-		if (is_wanted(a, &a->current->candidates[i], FRESH))
+		if (is_wanted(a, &a->current->candidates[i], is_panic, FRESH))
 			return true;
 	return false;
-}
-
-bool attempts_is_retryable(enum outcome outcome, unsigned status)
-{
-	switch (outcome) {
-	case OUTCOME_OK:
-	case OUTCOME_CANCELLED:
-		return false;
-	case OUTCOME_HTTP_4XX:
-		return status == 408;
-	case OUTCOME_HTTP_429:
-	case OUTCOME_HTTP_5XX:
-	case OUTCOME_TIMEOUT:
-	case OUTCOME_CONNECT:
-	case OUTCOME_TLS:
-	case OUTCOME_DNS:
-	case OUTCOME_RESET:
-	case OUTCOME_TRUNCATED:
-	case OUTCOME_PARSE:
-		return true;
-	}
-	return false;
-}
-
-static bool is_dead_connection(enum outcome outcome)
-{
-	return outcome == OUTCOME_CONNECT || outcome == OUTCOME_TLS || outcome == OUTCOME_DNS ||
-	       outcome == OUTCOME_RESET;
-}
-
-void attempts_note(struct attempts *a, enum outcome outcome, unsigned status)
-{
-	struct backend *backend;
-
-	assert(a->last);
-	backend = a->last->backend;
-	if (is_dead_connection(outcome))
-		atomic_store_explicit(&backend->suspect, true, memory_order_relaxed);
-	if (a->n_records < ATTEMPTS_RECORDED_MAX)
-		a->records[a->n_records++] =
-			(struct attempt_record){backend->name, outcome, status};
 }

@@ -19,6 +19,7 @@ enum route_need { NEED_VISION = 1, NEED_TOOLS = 2, NEED_JSON_MODE = 4 };
 enum exclusion {
 	EXCLUDED_UNHEALTHY,
 	EXCLUDED_DRAINING,
+	EXCLUDED_CIRCUIT_OPEN,
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_PRIVACY, /* a policy demands another zone */
 	EXCLUDED_TIER,    /* or another tier */
@@ -64,6 +65,8 @@ struct attempts {
 	uint64_t tried_inline;
 	const struct candidate **usable; /* room to choose from; NULL when few fit the stack */
 	const struct candidate *last;
+	struct breaker_pass pass; /* of the attempt at it; to be given back while `has_pass` */
+	bool has_pass;
 	struct attempt_record records[ATTEMPTS_RECORDED_MAX];
 	unsigned n_records;
 
@@ -94,15 +97,24 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 /* Does this end of an attempt leave another backend to be tried? Not for other 4xx: they would say
  * the same. */
 bool attempts_is_retryable(enum outcome outcome, unsigned status);
+/* The candidate that attempts_next() gave last is tried once more, beyond the count. */
+void attempts_repeat(struct attempts *a);
+/* An answer to the attempt under way has begun that looks like none to be retried. */
+enum breaker_change attempts_answered(struct attempts *a);
 /* Notes how the attempt that attempts_next() gave last has ended; a dead connection makes the
  * backend suspect. */
-void attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
+enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
 /* Is another attempt possible at all, should the current one fail? */
 bool attempts_may_retry(const struct attempts *a);
 /* Is a usable backend of the current model left that was not tried yet? */
 bool attempts_may_ask_another(const struct attempts *a);
-/* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. */
-enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate);
+/* None of the model's backends would be left to this request but those whose circuits are open:
+ * these are not heeded then. */
+bool attempts_is_panic(const struct attempts *a, const struct route_model *model);
+/* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. `is_panic` of its
+ * model. */
+enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
+				     bool is_panic);
 static inline bool attempts_has_left_out(const struct attempts *a, enum exclusion exclusion)
 {
 	return a->left_out >> exclusion & 1;

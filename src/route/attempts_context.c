@@ -11,6 +11,7 @@ const char *exclusion_name(enum exclusion exclusion)
 	static const char *const names[] = {
 		[EXCLUDED_UNHEALTHY] = "unhealthy",
 		[EXCLUDED_DRAINING] = "draining",
+		[EXCLUDED_CIRCUIT_OPEN] = "circuit_open",
 		[EXCLUDED_CAPABILITY] = "capability",
 		[EXCLUDED_PRIVACY] = "privacy",
 		[EXCLUDED_TIER] = "tier",
@@ -66,9 +67,11 @@ static bool is_told(const struct told *told, const struct backend *backend, enum
 static void write_excluded_of(const struct attempts *a, const struct route_model *model,
 			      struct told *told, struct jsonw *w)
 {
+	bool is_panic = attempts_is_panic(a, model);
+
 	for (size_t i = 0; i < model->n_candidates && told->n < EXCLUDED_TOLD_MAX; i++) {
 		const struct backend *backend = model->candidates[i].backend;
-		enum exclusion reason = attempts_exclusion_of(a, &model->candidates[i]);
+		enum exclusion reason = attempts_exclusion_of(a, &model->candidates[i], is_panic);
 
 		if (reason == N_EXCLUSIONS || is_told(told, backend, reason))
 			continue;

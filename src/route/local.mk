@@ -3,6 +3,7 @@ libnexusd_a_SOURCES += \
 	src/route/attempts.c \
 	src/route/attempts.h \
 	src/route/attempts_context.c \
+	src/route/attempts_end.c \
 	src/route/demand.c \
 	src/route/demand.h \
 	src/route/listing.c \

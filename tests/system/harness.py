@@ -397,6 +397,8 @@ def pair(models=("llama3:70b", "mistral:7b"), priorities=(1, 2), **options):
     """A Rig of two fakes a and b with the same models; a is tried first."""
     a, b = FakeBackend("a", models), FakeBackend("b", models)
     options.setdefault("routing", {"strategy": "priority_only"})
+    # Tests that let one of them fail many times mean that one.
+    options.setdefault("breaker", {"failures": 0, "error_rate": 0})
     rows = [backend(fake, priority=p) for fake, p in zip((a, b), priorities)]
     return Rig([a, b], backends=rows, **options)
 

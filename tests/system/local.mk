@@ -41,6 +41,7 @@ EXTRA_DIST += \
 	tests/system/steady.py \
 	tests/system/tap.py \
 	tests/system/test_admin.py \
+	tests/system/test_breaker.py \
 	tests/system/test_cancel.py \
 	tests/system/test_cardinality.py \
 	tests/system/test_change.py \

@@ -259,7 +259,8 @@ def rig(todo, is_alone, **routing):
     models = [case.model for case in todo]
     fakes = [FakeBackend(name, models) for name in ("a", "b")][:1 if is_alone else 2]
     return Rig(fakes, backends=[backend(f, priority=n) for n, f in enumerate(fakes)],
-               timeouts=TIMEOUTS, routing={"strategy": "priority_only", **routing})
+               timeouts=TIMEOUTS, routing={"strategy": "priority_only", **routing},
+               breaker={"failures": 0, "error_rate": 0})  # each fault is to be met
 
 
 def before_the_first_byte():

@@ -66,8 +66,8 @@ def test_status_of_a_sick_one():
 def test_backends_drain_undrain():
     daemon, *_ = two()
     rows = run(daemon, "backends").rows
-    eq([row[:5] for row in rows], [["a", "vllm", "healthy", "1", "0"],
-                                   ["b", "vllm", "healthy", "2", "0"]], "backends")
+    eq([row[:5] for row in rows], [["a", "vllm", "healthy", "closed", "1"],
+                                   ["b", "vllm", "healthy", "closed", "2"]], "backends")
     result = run(daemon, "drain", "a")
     eq((result.status, result.out), (0, "a drains; requests that still run there: 0\n"), "drain")
     eq(run(daemon, "backends").rows[0][2], "draining", "it shows")

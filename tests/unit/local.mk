@@ -4,6 +4,7 @@ unit_tests = \
 	tests/unit/test_admin_socket \
 	tests/unit/test_attempts \
 	tests/unit/test_backend \
+	tests/unit/test_breaker \
 	tests/unit/test_buf \
 	tests/unit/test_bundle \
 	tests/unit/test_census \

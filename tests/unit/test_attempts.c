@@ -89,7 +89,7 @@ static enum attempts_verdict walk_once(struct bed *bed, char *text, size_t size)
 }
 
 /* What ails a backend, or what a backend knows of a model: "a-" unhealthy, "a?" not yet checked,
- * "a~" draining, "a!" has neither vision nor tools nor JSON mode. */
+ * "a~" draining, "a/" with an open circuit, "a!" has neither vision nor tools nor JSON mode. */
 static void set_up(struct bed *bed, const char *states)
 {
 	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
@@ -104,6 +104,8 @@ static void set_up(struct bed *bed, const char *states)
 			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
 		if (states[1] == '~')
 			atomic_store(&backend->draining, true);
+		if (states[1] == '/')
+			atomic_store(&backend->breaker.until_ns, UINT64_MAX);
 		for (size_t i = 0; states[1] == '!' && i < backend->n_models; i++) {
 			backend->models[i].vision = TRISTATE_NO;
 			backend->models[i].context_length = 100;
@@ -132,6 +134,10 @@ static const struct {
 	{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
 	{"draining backends are left out", "a~ d~", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
 	{"nothing is left to a drained model", "a~", "lone", 1, 0, ATTEMPTS_NO_HEALTHY, ""},
+	{"open circuits are heeded", "a/ c/ d/", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b f/d g/a g/d ~m/b"},
+	{"unless nothing else is usable", "a/ b- c/ d-", "m", 2, 0, ATTEMPTS_EXHAUSTED,
+	 "m/a m/c g/a ~m/c"},
+	{"the only backend is spared", "a/", "lone", 1, 0, ATTEMPTS_EXHAUSTED, "lone/a ~lone/a"},
 	{"what was not checked yet is tried", "a- b? c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
 	 "m/b f/d g/d"},
 	{"all unhealthy", "a- b- c- d-", "m", 2, 0, ATTEMPTS_NO_HEALTHY, ""},
@@ -436,6 +442,47 @@ static void test_suspect(void)
 	bed_done(&bed);
 }
 
+/* What the walk tells the breakers, and what comes of it. */
+static void test_breaker(void)
+{
+	static struct bed bed;
+	struct breaker *breaker;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+	char text[512];
+
+	bed_init(&bed);
+	bed.fleet.config.breaker = (struct breaker_config){
+		.failures = 2, .window = NS_PER_SEC, .min_requests = 1, .open = NS_PER_SEC};
+	breaker = &fleet_backend(&bed.fleet, "a")->breaker;
+	bed.fleet.config.routing.max_retries = 0;
+	for (int i = 0; i < 2; i++) {
+		ask(&bed, "m");
+		(void)walk(&bed, text, sizeof(text));
+		is_text(text, i ? "m/b f/d g/a" : "m/a f/d g/a", "walk %d", i);
+		attempts_done(&bed.attempts);
+	}
+	bed_done(&bed);
+
+	bed_init(&bed);
+	breaker = &fleet_backend(&bed.fleet, "a")->breaker;
+	atomic_store(&breaker->until_ns, 1);
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_text(candidate->backend->name, "a", "one whose time has passed is probed");
+	ok(breaker_refuses(breaker), "by one request");
+	attempts_done(&bed.attempts);
+	ok(!breaker_refuses(breaker), "which ends without a word: another may");
+	ask(&bed, "m");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_int(attempts_answered(&bed.attempts), BREAKER_CLOSES, "an answer has begun");
+	is_int(attempts_note(&bed.attempts, OUTCOME_HTTP_429, 429), BREAKER_STAYS, "it is counted");
+	attempts_repeat(&bed.attempts);
+	is_int(attempts_note(&bed.attempts, OUTCOME_OK, 200), BREAKER_STAYS, "a repeated one, too");
+	is_int(breaker_state(breaker, clock_monotonic_ns()), BREAKER_CLOSED, "closed it stays");
+	bed_done(&bed);
+}
+
 static void test_context(void)
 {
 	static struct bed bed;
@@ -527,6 +574,7 @@ static void test_names(void)
 {
 	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
 	is_text(exclusion_name(EXCLUDED_DRAINING), "draining", "the second reason");
+	is_text(exclusion_name(EXCLUDED_CIRCUIT_OPEN), "circuit_open", "the one after it");
 	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the third reason");
 	is_text(exclusion_name(EXCLUDED_PRIVACY), "privacy", "the fourth reason");
 	is_text(exclusion_name(EXCLUDED_TIER), "tier", "the fifth reason");
@@ -543,6 +591,7 @@ int main(void)
 	test_may_ask_another();
 	test_retryable();
 	test_suspect();
+	test_breaker();
 	test_context();
 	test_many();
 	test_names();
