@@ -19,6 +19,7 @@ tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
+	tests/system/crowd.py \
 	tests/system/ctl_run.py \
 	tests/system/exposition_judge.py \
 	tests/system/fake_answers.py \
@@ -46,6 +47,7 @@ EXTRA_DIST += \
 	tests/system/test_cardinality.py \
 	tests/system/test_change.py \
 	tests/system/test_connections.py \
+	tests/system/test_crowd.py \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \

@@ -1,23 +1,54 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What happens when the system has no descriptor left, or no address for a name."""
+import os
+import pathlib
+import re
+import time
+
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Daemon, backend, wait_until
 from tap import eq, ok
 
 LIMIT = 64
+CROWD = 200
+PAUSES = 20
+PAUSED = "accepting on .* pauses: Too many open files"
+
+
+def cpu_seconds(daemon):
+    fields = pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pauses(daemon):
+    return sum(bool(re.search(PAUSED, line)) for line in daemon.stderr_lines)
+
+
+def check_rest(daemon):
+    """While there is no room it looks now and then, a worker ten times a second."""
+    first, before, began = pauses(daemon), cpu_seconds(daemon), time.monotonic()
+    ok(wait_until(lambda: pauses(daemon) >= first + PAUSES), "it looks again and again")
+    took, spent = time.monotonic() - began, cpu_seconds(daemon) - before
+    n = pauses(daemon) - first
+    ok(took > (n - 2) / 2 * 0.09 and (spent < took / 2 or daemon.is_sanitized()),
+       "and rests meanwhile", f"{n} pauses in {took} s, {spent} s of them busy")
 
 
 def test_descriptors_run_out():
     fake = FakeBackend("a")
     with Daemon(backends=[backend(fake)], launcher=["prlimit", f"--nofile={LIMIT}:{LIMIT}"],
-                log={"level": "debug"}) as daemon:
+                log={"level": "debug"}, timeouts={"head": 60}) as daemon:
         begun = daemon.open_fds()
-        crowd = [daemon.connect() for _ in range(2 * LIMIT)]
-        ok(daemon.wait_stderr("accepting on .* pauses: Too many open files"), "accepting pauses",
-           daemon.open_fds())
-        ok(daemon.process.poll() is None, "nexusd goes on")
+        crowd = [daemon.connect() for _ in range(CROWD)]
+        ok(daemon.wait_stderr(PAUSED), "accepting pauses", daemon.stderr)
+        check_rest(daemon)
+        for connection in crowd:
+            connection.request("GET", "/livez", {"Connection": "close"})
+        answers = [connection.read_response() for connection in crowd]
+        eq([a and a.status for a in answers], [200] * CROWD,
+           f"each of {CROWD} clients gets its answer, as others make room")
         for connection in crowd:
             connection.close()
         ok(wait_until(lambda: daemon.open_fds() <= begun + 2), "the crowd is forgotten")
