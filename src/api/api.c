@@ -7,6 +7,7 @@
 
 #include "api/api_state.h"
 #include "api/control.h"
+#include "api/form.h"
 #include "api/media.h"
 #include "api/pieces.h"
 #include "api/record.h"
@@ -106,6 +107,7 @@ static void request_end(struct request *request, bool delivered)
 	record_end(request);
 	relay_free(request->relay);
 	pieces_free(request->pieces);
+	form_end(request);
 	control_call_unref(request->call);
 	request->api->n_renderings -= request->is_rendering;
 	table_drop(request->use);
@@ -123,8 +125,15 @@ static void judge_model_head(struct request *request)
 				"A compressed request body is not taken; send it without "
 				"Content-Encoding.",
 				NULL, NULL);
+	else if (request->route->flags & ROUTE_FORM && media_is_form(type))
+		form_begin(request, type);
 	else if (!media_is_json(type))
-		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL, NULL, NULL);
+		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+				request->route->flags & ROUTE_FORM
+					? "The body must be multipart/form-data or JSON; say which "
+					  "in the header Content-Type."
+					: NULL,
+				NULL, NULL);
 }
 
 static bool is_for_watchers(const struct request *request)

@@ -89,6 +89,13 @@ static int choose_body(struct relay *relay, struct str *ret_body)
 	return r;
 }
 
+/* A form is nothing without the boundary that its header tells. */
+static struct str form_type(const struct request *request)
+{
+	return request->form ? exchange_header(request->exchange, "Content-Type")
+			     : (struct str){NULL, 0};
+}
+
 static void describe_target(struct relay *relay)
 {
 	const struct backend_config *config = relay->candidate->config;
@@ -110,6 +117,7 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events)
 		.target = &relay->target,
 		.method = "POST",
 		.path = request->route->path,
+		.content_type = form_type(request),
 		.headers = headers,
 		.n_headers = forward_request_headers(request, relay->candidate->config, headers),
 		.connect_timeout_ns = config->timeouts.connect,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The chain a request for a model passes: its body is read, the steps judge it, it is relayed. */
 #include "api/api_state.h"
+#include "api/form.h"
 #include "api/relay.h"
 #include "api/request.h"
 #include "base/clock.h"
@@ -52,7 +53,9 @@ void chain_start(struct request *request)
 	int r;
 
 	request->times.complete_ns = completed_ns(request);
-	r = model_request_parse(&request->wanted, buf_str(&request->exchange->body), &error);
+	r = request->form ? form_parse(request, &error)
+			  : model_request_parse(&request->wanted, buf_str(&request->exchange->body),
+						&error);
 	request->times.parsed_ns = clock_monotonic_ns();
 	if (r < 0)
 		request_problem(request, error.problem, error.message, error.param, NULL);

@@ -13,6 +13,8 @@ libnexusd_a_SOURCES += \
 	src/api/chain.c \
 	src/api/control.c \
 	src/api/control.h \
+	src/api/form.c \
+	src/api/form.h \
 	src/api/forward.c \
 	src/api/forward.h \
 	src/api/media.c \

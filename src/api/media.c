@@ -20,3 +20,8 @@ bool media_is_event_stream(struct str content_type)
 {
 	return str_eq_nocase(essence(content_type), STR_LITERAL("text/event-stream"));
 }
+
+bool media_is_form(struct str content_type)
+{
+	return str_eq_nocase(essence(content_type), STR_LITERAL("multipart/form-data"));
+}

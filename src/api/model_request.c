@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/jsonx.h"
+#include "base/multipart.h"
 #include "route/attempts.h"
 
 enum {
@@ -124,23 +125,48 @@ static bool has_control(struct str s)
 	return false;
 }
 
+static int refuse_missing(struct model_request_error *error)
+{
+	return refuse(error, PROBLEM_INVALID_FIELD, "model",
+		      "The request has no \"model\"; name one of GET /v1/models.");
+}
+
+static int refuse_name(struct model_request_error *error)
+{
+	return refuse(error, PROBLEM_INVALID_FIELD, "model",
+		      "\"model\" must have 1 to %d bytes and no control characters.",
+		      MODEL_NAME_MAX);
+}
+
+/* Of the name in wanted->model, whose value stands `at` so many bytes into the body. */
+static int take_name(struct model_request *wanted, size_t at, size_t value_bytes,
+		     struct model_request_error *error)
+{
+	struct str name = {wanted->model, wanted->model_bytes};
+
+	if (name.n == 0 || has_control(name))
+		return refuse_name(error);
+	wanted->model[name.n] = '\0';
+	wanted->model_at = at;
+	wanted->model_value_bytes = value_bytes;
+	return 0;
+}
+
+static size_t offset_of(const struct model_request *wanted, const char *p)
+{
+	return (size_t)(p - wanted->text.p);
+}
+
 static int take_model(struct model_request *wanted, struct json_value value,
 		      struct model_request_error *error)
 {
 	if (!value.text.p)
-		return refuse(error, PROBLEM_INVALID_FIELD, "model",
-			      "The request has no \"model\"; name one of GET /v1/models.");
+		return refuse_missing(error);
 	if (value.type != JSON_STRING)
 		return refuse(error, PROBLEM_INVALID_FIELD, "model", "\"model\" must be a string.");
-	if (json_string_decode(value, wanted->model, MODEL_NAME_MAX, &wanted->model_bytes) < 0 ||
-	    wanted->model_bytes == 0 ||
-	    has_control((struct str){wanted->model, wanted->model_bytes}))
-		return refuse(error, PROBLEM_INVALID_FIELD, "model",
-			      "\"model\" must have 1 to %d bytes and no control characters.",
-			      MODEL_NAME_MAX);
-	wanted->model[wanted->model_bytes] = '\0';
-	wanted->model_value = value;
-	return 0;
+	if (json_string_decode(value, wanted->model, MODEL_NAME_MAX, &wanted->model_bytes) < 0)
+		return refuse_name(error);
+	return take_name(wanted, offset_of(wanted, value.text.p), value.text.n, error);
 }
 
 static int take_stream(struct model_request *wanted, struct json_value value,
@@ -213,16 +239,27 @@ int model_request_parse(struct model_request *wanted, struct str text,
 	return r < 0 ? r : take_stream(wanted, parse.stream, ret_error);
 }
 
+int model_request_take_form(struct model_request *wanted, struct str text,
+			    const struct multipart *form, struct model_request_error *ret_error)
+{
+	struct str name = buf_str(&form->value);
+
+	*wanted = (struct model_request){.text = text, .is_form = true};
+	if (!form->found)
+		return refuse_missing(ret_error);
+	if (name.n > MODEL_NAME_MAX || !utf8_is_valid(name))
+		return refuse_name(ret_error);
+	if (name.n > 0)
+		memcpy(wanted->model, name.p, name.n);
+	wanted->model_bytes = name.n;
+	return take_name(wanted, (size_t)form->value_offset, name.n, ret_error);
+}
+
 /* One replacement in the body: `removed` bytes at `offset` give way to `inserted`. */
 struct edit {
 	size_t offset, removed;
 	struct str inserted;
 };
-
-static size_t offset_of(const struct model_request *wanted, const char *p)
-{
-	return (size_t)(p - wanted->text.p);
-}
 
 static struct edit edit_usage(const struct model_request *wanted)
 {
@@ -267,22 +304,30 @@ static int apply(const struct model_request *wanted, const struct edit *edits, s
 	return r < 0 ? r : buf_append(out, wanted->text.p + at, wanted->text.n - at);
 }
 
+static int write_model(const struct model_request *wanted, const char *model, struct buf *out)
+{
+	struct jsonw w;
+
+	if (wanted->is_form)
+		return buf_append_str(out, str_of(model));
+	jsonw_begin(&w, out);
+	jsonw_string(&w, NULL, str_of(model));
+	return w.error;
+}
+
 int model_request_rewrite(const struct model_request *wanted, const char *model, bool ask_usage,
 			  struct buf *out)
 {
 	struct edit edits[2];
 	size_t n = 0;
 	struct buf name;
-	struct jsonw w;
 	int r = 0;
 
 	buf_init(&name, 8 * MODEL_NAME_MAX);
 	if (model) {
-		jsonw_begin(&w, &name);
-		jsonw_string(&w, NULL, str_of(model));
-		r = w.error;
-		edits[n++] = (struct edit){offset_of(wanted, wanted->model_value.text.p),
-					   wanted->model_value.text.n, buf_str(&name)};
+		r = write_model(wanted, model, &name);
+		edits[n++] =
+			(struct edit){wanted->model_at, wanted->model_value_bytes, buf_str(&name)};
 	}
 	if (ask_usage)
 		edits[n++] = edit_usage(wanted);

@@ -16,6 +16,7 @@
 
 struct compressed;
 struct control_call;
+struct multipart;
 struct pieces_source;
 struct relay;
 struct request;
@@ -26,7 +27,8 @@ enum route_flags {
 	ROUTE_PATTERN = 2,
 	ROUTE_SETTING = 4,
 	ROUTE_PASSED = 8,
-	ROUTE_WATCH = 16
+	ROUTE_FORM = 16,
+	ROUTE_WATCH = 32
 };
 
 struct route {
@@ -77,6 +79,7 @@ struct request {
 	const char *backend, *model;  /* for errors_total and the log; NULL unknown */
 
 	struct model_request wanted; /* of a request for a model */
+	struct multipart *form;      /* what its body is scanned with; NULL: JSON */
 	struct request_times times;
 	struct trace_id trace; /* request_trace() reads it */
 	bool trace_is_read;

@@ -15,6 +15,7 @@
 #define NONE    ROUTE_NONE
 #define MODEL   ROUTE_MODEL
 #define PASSED  ROUTE_PASSED
+#define FORM    ROUTE_FORM
 #define PATTERN ROUTE_PATTERN
 #define SETTING ROUTE_SETTING
 #define WATCH   ROUTE_WATCH
@@ -34,6 +35,7 @@ static const struct route routes[] = {
 #undef NONE
 #undef MODEL
 #undef PASSED
+#undef FORM
 #undef PATTERN
 #undef SETTING
 #undef WATCH

@@ -29,6 +29,8 @@ libnexusd_a_SOURCES += \
 	src/base/message.c \
 	src/base/message.def \
 	src/base/message.h \
+	src/base/multipart.c \
+	src/base/multipart.h \
 	src/base/outcome.h \
 	src/base/problem.c \
 	src/base/problem.def \

@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { BLOCK_KEPT_BYTES = 4096, N_CONSTANT_LINES = 3, N_OWN_LINES = 4 };
+enum { BLOCK_KEPT_BYTES = 4096, N_CONSTANT_LINES = 2, N_OWN_LINES = 4 };
 
 struct line {
 	struct str name, separator, value;
@@ -42,7 +42,9 @@ static bool line_at(const struct transfer_request *request, size_t i, struct lin
 	else if (i == 1) /* libcurl would wait for 100 Continue before a body over 1 MB */
 		*ret_line = (struct line){STR_LITERAL("Expect"), STR_LITERAL(":"), {NULL, 0}};
 	else if (i == 2 && strcmp(request->method, "POST") == 0)
-		*ret_line = line_of(STR_LITERAL("Content-Type"), STR_LITERAL("application/json"));
+		*ret_line = line_of(STR_LITERAL("Content-Type"),
+				    request->content_type.n ? request->content_type
+							    : STR_LITERAL("application/json"));
 	else if (i == 3 && authorization)
 		*ret_line = line_of(STR_LITERAL("Authorization"), str_of(authorization));
 	else if (i < N_OWN_LINES)

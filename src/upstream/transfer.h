@@ -28,7 +28,8 @@ struct transfer_request {
 	const struct target *target;
 	const char *method;           /* "GET" or "POST" */
 	const char *path;             /* "/v1/chat/completions" */
-	struct str body;              /* of a POST; JSON */
+	struct str body;              /* of a POST */
+	struct str content_type;      /* of the body; empty: JSON */
 	const struct header *headers; /* beside Authorization, Content-Type and Content-Length */
 	size_t n_headers;
 	uint64_t connect_timeout_ns;

@@ -4,6 +4,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_guard \
 	tests/fuzz/fuzz_jsonscan \
+	tests/fuzz/fuzz_multipart \
 	tests/fuzz/fuzz_negotiate \
 	tests/fuzz/fuzz_openmetrics \
 	tests/fuzz/fuzz_sse \
@@ -27,6 +28,8 @@ tests_fuzz_fuzz_guard_SOURCES = tests/fuzz/fuzz_guard.c $(fuzz_main)
 tests_fuzz_fuzz_guard_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_jsonscan_SOURCES = tests/fuzz/fuzz_jsonscan.c $(fuzz_main)
 tests_fuzz_fuzz_jsonscan_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_multipart_SOURCES = tests/fuzz/fuzz_multipart.c $(fuzz_main)
+tests_fuzz_fuzz_multipart_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_negotiate_SOURCES = tests/fuzz/fuzz_negotiate.c $(fuzz_main)
 tests_fuzz_fuzz_negotiate_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_openmetrics_SOURCES = tests/fuzz/fuzz_openmetrics.c $(exposition_judge) $(fuzz_main)

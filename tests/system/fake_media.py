@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fake backend answers beside completions: responses, rankings, images, sound, text."""
 import base64
+import email
+import email.policy
 import json
 
 SPEECH = bytes(range(256)) * 40  # no JSON, no text
@@ -48,7 +50,18 @@ def speech_bytes(_fake, _request, _behaviour):
 # What makes an answer: a document, or bytes that are no JSON.
 PATHS = {"/v1/responses": response_object, "/v1/rerank": rerank_document,
          "/v1/images/generations": images_document,
+         "/v1/images/edits": images_document, "/v1/images/variations": images_document,
+         "/v1/audio/transcriptions": transcript_document,
+         "/v1/audio/translations": transcript_document,
          "/v1/audio/speech": speech_bytes}
+
+
+def form_of(entry):
+    """The fields of a form, by name, as an independent parser reads them."""
+    head = f"Content-Type: {entry.header('content-type')}\n\n".encode()
+    message = email.message_from_bytes(head + entry.body, policy=email.policy.HTTP)
+    return {part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+            for part in message.iter_parts()}
 
 
 def response_events(fake, request, behaviour):

@@ -54,6 +54,7 @@ EXTRA_DIST += \
 	tests/system/test_exposition.py \
 	tests/system/test_failover.py \
 	tests/system/test_faults.py \
+	tests/system/test_form.py \
 	tests/system/test_framing.py \
 	tests/system/test_gauges.py \
 	tests/system/test_handover.py \

@@ -16,7 +16,9 @@ GET_ROUTES = {"/v1/models": "/v1/models", "/v1/models/demo": "/v1/models/{id}",
               "/health": "/health", "/livez": "/livez", "/readyz": "/readyz",
               "/metrics": "/metrics", "/v1/stats": "/v1/stats"}
 POST_ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses",
-               "/v1/rerank", "/v1/images/generations", "/v1/audio/speech"]
+               "/v1/rerank", "/v1/images/generations", "/v1/images/edits",
+               "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations",
+               "/v1/audio/speech"]
 MODELS = ["llama3:70b", "meta-llama/Llama-3/8B", "a b", "100%", "é"]
 
 

@@ -34,6 +34,7 @@ unit_tests = \
 	tests/unit/test_map \
 	tests/unit/test_model_list \
 	tests/unit/test_model_request \
+	tests/unit/test_multipart \
 	tests/unit/test_negotiate \
 	tests/unit/test_openmetrics \
 	tests/unit/test_openmetrics_check \

@@ -16,6 +16,7 @@ static const struct {
 #define CLOSE   PROBLEM_FLAG_CLOSE
 	{PROBLEM_BAD_FRAMING, 400, INVALID, "bad_framing", "bad_request", CLOSE},
 	{PROBLEM_INVALID_JSON, 400, INVALID, "invalid_json", "bad_request", 0},
+	{PROBLEM_INVALID_FORM, 400, INVALID, "invalid_form", "bad_request", 0},
 	{PROBLEM_INVALID_FIELD, 400, INVALID, "invalid_field", "bad_request", 0},
 	{PROBLEM_CAPABILITY_MISMATCH, 400, INVALID, "capability_mismatch", "capability_mismatch",
 	 0},
