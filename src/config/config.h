@@ -27,6 +27,10 @@ struct listener_config {
 	char *address; /* host:port, [v6]:port or unix:/path */
 	unsigned faces;
 	unsigned mode; /* of a unix socket's file */
+	struct {
+		char *certificate, *key; /* paths; NULL: no TLS */
+		char *client_ca;         /* or NULL: clients need no certificate */
+	} tls;
 };
 
 /* X(id, name in the file, is it a local server) */

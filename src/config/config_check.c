@@ -244,6 +244,21 @@ static int check_backend(struct backend_config *backend, struct buf *error)
 	return 0;
 }
 
+static int check_tls(const struct listener_config *listener, struct buf *error)
+{
+	if (!listener->tls.certificate != !listener->tls.key)
+		return config_error(error, listener->origin,
+				    "the listener %s has only one of tls.certificate and tls.key; "
+				    "add the other",
+				    listener->address);
+	if (listener->tls.client_ca && !listener->tls.certificate)
+		return config_error(error, listener->origin,
+				    "the listener %s has tls.client_ca, but no certificate of its "
+				    "own; add tls.certificate and tls.key",
+				    listener->address);
+	return 0;
+}
+
 static int check_exposure(const struct config *config, struct buf *error)
 {
 	struct config_origin origin = {NULL, 0};
@@ -264,10 +279,12 @@ static int check_exposure(const struct config *config, struct buf *error)
 		if (!(listener->faces & FACE_API))
 			continue;
 		has_api = true;
-		if (!config->allow_unauthenticated && !endpoint_address_is_local(listener->address))
+		if (!config->allow_unauthenticated && !listener->tls.client_ca &&
+		    !endpoint_address_is_local(listener->address))
 			return config_error(error, origin,
 					    "the listener %s would serve anybody without a key; "
-					    "bind it to 127.0.0.1, or set allow_unauthenticated = "
+					    "bind it to 127.0.0.1, ask for certificates with "
+					    "tls.client_ca, or set allow_unauthenticated = "
 					    "true if something in front of it checks who asks",
 					    listener->address);
 	}
@@ -347,6 +364,8 @@ int config_check(struct config *config, struct buf *error)
 		if (r == 0)
 			r = check_backend(&config->backends[i], error);
 	}
+	for (size_t i = 0; r == 0 && i < config->n_listeners; i++)
+		r = check_tls(&config->listeners[i], error);
 	if (r == 0)
 		r = check_fallback_targets(config, error);
 	if (r == 0)

@@ -41,6 +41,7 @@ static void write_listeners(struct jsonw *w, const struct daemon *daemon)
 			if (daemon->listeners[i]->faces >> k & 1)
 				jsonw_string(w, NULL, str_of(names[k]));
 		jsonw_array_end(w);
+		jsonw_bool(w, "tls", daemon->listeners[i]->tls);
 		jsonw_object_end(w);
 	}
 	jsonw_array_end(w);

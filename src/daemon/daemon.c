@@ -388,10 +388,12 @@ int daemon_check_config(const char *config_path)
 
 	buf_init(&error, 4096);
 	r = config_load(config_path, &config, &error);
+	if (r == 0) {
+		r = sockets_check(config, &error);
+		config_unref(config);
+	}
 	if (r < 0)
 		fprintf(stderr, "%.*s\n", (int)error.len, error.data ? error.data : "");
-	else
-		config_unref(config);
 	buf_done(&error);
 	return r < 0 ? 1 : 0;
 }

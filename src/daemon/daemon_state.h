@@ -106,6 +106,9 @@ void shutdown_end(struct daemon *daemon);
 /* sockets.c */
 /* Opens or inherits the listeners of daemon->config. Errors are logged. */
 int sockets_open(struct daemon *daemon) MUST_CHECK;
+/* Reads what the listeners need beside their sockets. -EINVAL or -ENOMEM with the line in `error`.
+ */
+int sockets_check(const struct config *config, struct buf *error) MUST_CHECK;
 /* Lets the service manager, if there is one, keep those that were opened here. */
 void sockets_store(struct daemon *daemon);
 /* Safe to call again. */

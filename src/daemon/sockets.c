@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "config/admin_socket.h"
+#include "config/config_error.h"
 #include "daemon/daemon_state.h"
+#include "http/tls.h"
 
 enum { ADMIN_FACES = FACE_API | FACE_METRICS | FACE_ADMIN, ADMIN_MODE = 0660 };
 
@@ -39,70 +41,78 @@ static bool is_own(const struct service_socket *socket)
 	return socket->name && strcmp(socket->name, SERVICE_OWN_NAME) == 0;
 }
 
-static int adopt(struct daemon *daemon, struct service_socket *socket, bool *taken)
+/* NULL, or why a socket that was passed may not have these faces. */
+static const char *adoption_check(const struct daemon *daemon, const struct service_socket *socket,
+				  unsigned faces, bool asks_client)
+{
+	if (!faces)
+		return "is no configured listener and its name is no face; set its address in "
+		       "listeners, or FileDescriptorName= to api, metrics or admin";
+	if ((faces & FACE_API) && !daemon->config->allow_unauthenticated && !asks_client &&
+	    !listener_is_local(socket->fd))
+		return "takes anybody's requests; set allow_unauthenticated = true if that is "
+		       "meant";
+	if ((faces & FACE_ADMIN) && !listener_is_unix(socket->fd))
+		return "would let anybody reload and drain; the face admin takes a unix socket";
+	return NULL;
+}
+
+/* The text is for the log; without memory for it, -errno has to say it. */
+static int refuse_socket(const struct service_socket *socket, const char *wrong, struct buf *error)
+{
+	(void)!buf_printf(error, "inherited socket %d (%s) %s", socket->fd,
+			  socket->name ? socket->name : "without a name", wrong);
+	return -EINVAL;
+}
+
+static int adopt(struct daemon *daemon, struct service_socket *socket, bool *taken,
+		 struct buf *error)
 {
 	const struct config *config = daemon->config;
 	ssize_t at = find_configured(config, socket->fd);
-	unsigned faces = at >= 0 ? config->listeners[at].faces : faces_of_name(socket->name);
+	const struct listener_config *row = at >= 0 ? &config->listeners[at] : NULL;
+	unsigned faces = row ? row->faces : faces_of_name(socket->name);
+	const char *wrong = adoption_check(daemon, socket, faces, row && row->tls.client_ca);
 	struct listener *listener;
-	int r;
+	struct tls *tls = NULL;
 
-	if (at < 0 && is_own(socket))
+	if (!row && is_own(socket))
 		return 0; /* the admin socket, or of another configuration */
-	if (!faces) {
-		log_event(MESSAGE_START_FAILED,
-			  "inherited socket %d (%s) is no configured listener and its name is no "
-			  "face; set its address in listeners, or FileDescriptorName= to api, "
-			  "metrics or admin",
-			  socket->fd, socket->name ? socket->name : "without a name");
+	if (wrong)
+		return refuse_socket(socket, wrong, error);
+	if (row && tls_load(row, &tls, error) < 0)
 		return -EINVAL;
-	}
-	if ((faces & FACE_API) && !config->allow_unauthenticated &&
-	    !listener_is_local(socket->fd)) {
-		log_event(MESSAGE_START_FAILED,
-			  "inherited socket %d (%s) takes anybody's requests; set "
-			  "allow_unauthenticated = true if that is meant",
-			  socket->fd, socket->name ? socket->name : "without a name");
-		return -EINVAL;
-	}
-	if ((faces & FACE_ADMIN) && !listener_is_unix(socket->fd)) {
-		log_event(MESSAGE_START_FAILED,
-			  "inherited socket %d (%s) would let anybody reload and drain; the face "
-			  "admin takes a unix socket",
-			  socket->fd, socket->name ? socket->name : "without a name");
-		return -EINVAL;
-	}
-	r = listener_adopt(socket->fd, faces, is_own(socket) ? NULL : socket->name, &listener);
-	if (r < 0) {
-		log_event(MESSAGE_START_FAILED, "inherited socket %d does not listen: %s",
-			  socket->fd, strerror(-r));
-		return r;
+	if (listener_adopt(socket->fd, faces, is_own(socket) ? NULL : socket->name, &listener) <
+	    0) {
+		tls_unref(tls);
+		return refuse_socket(socket, "does not listen", error);
 	}
 	socket->fd = -1;
+	listener->tls = tls;
 	daemon->listeners[daemon->n_listeners++] = listener;
-	if (at >= 0)
+	if (row)
 		taken[at] = true;
-	return is_own(socket) ? listener_own_file(listener, config->listeners[at].mode) : 0;
+	return row && is_own(socket) ? listener_own_file(listener, row->mode) : 0;
 }
 
-static int open_configured(struct daemon *daemon, const struct listener_config *config)
+static int open_configured(struct daemon *daemon, const struct listener_config *config,
+			   struct buf *error)
 {
 	struct listener *listener;
-	struct buf error;
-	int r;
+	struct tls *tls;
+	int r = tls_load(config, &tls, error);
 
-	buf_init(&error, 1024);
-	r = listener_open(config->address, config->faces, config->mode, &listener, &error);
-	if (r == 0)
-		daemon->listeners[daemon->n_listeners++] = listener;
-	else if (config->origin.file)
-		log_event(MESSAGE_START_FAILED, "%s:%u: %.*s", config->origin.file,
-			  config->origin.line, (int)error.len, error.len ? error.data : "");
-	else
-		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
-			  error.len ? error.data : "");
-	buf_done(&error);
-	return r;
+	if (r < 0)
+		return r;
+	r = listener_open(config->address, config->faces, config->mode, &listener);
+	if (r < 0) {
+		tls_unref(tls);
+		return config_error(error, config->origin, "cannot listen on %s: %s",
+				    config->address, strerror(-r));
+	}
+	listener->tls = tls;
+	daemon->listeners[daemon->n_listeners++] = listener;
+	return 0;
 }
 
 /* -ENOENT: no process before this one had it. */
@@ -128,7 +138,7 @@ static int adopt_admin(struct daemon *daemon, const char *address)
 }
 
 /* Makes the folder when that is ours to do. */
-static int open_admin_at(struct daemon *daemon, char *path, struct buf *error)
+static int open_admin_at(struct daemon *daemon, char *path)
 {
 	char address[ADMIN_SOCKET_MAX + sizeof("unix:")];
 	char *slash = strrchr(path, '/');
@@ -144,7 +154,7 @@ static int open_admin_at(struct daemon *daemon, char *path, struct buf *error)
 		*slash = '/';
 	}
 	return listener_open(address, ADMIN_FACES, ADMIN_MODE,
-			     &daemon->listeners[daemon->n_listeners], error);
+			     &daemon->listeners[daemon->n_listeners]);
 }
 
 /* Where nexusctl looks. All faces, so that one socket is enough for it. Without it nexusd serves
@@ -152,24 +162,18 @@ static int open_admin_at(struct daemon *daemon, char *path, struct buf *error)
 static void open_admin(struct daemon *daemon)
 {
 	char path[ADMIN_SOCKET_MAX];
-	struct buf error;
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < daemon->n_listeners; i++)
 		if (daemon->listeners[i]->faces & FACE_ADMIN)
 			return;
-	buf_init(&error, 1024);
-	for (size_t i = 0; r < 0 && admin_socket_path(i, path); i++) {
-		buf_clear(&error);
+	for (size_t i = 0; r < 0 && admin_socket_path(i, path); i++)
 		if (*path)
-			r = open_admin_at(daemon, path, &error);
-	}
+			r = open_admin_at(daemon, path);
 	if (r == 0)
 		daemon->n_listeners++;
 	else
-		log_notice("no admin socket, nexusctl cannot ask this process: %.*s",
-			   (int)error.len, error.len ? error.data : "");
-	buf_done(&error);
+		log_notice("no admin socket, nexusctl cannot ask this process: %s", strerror(-r));
 }
 
 /* Of processes with another configuration. */
@@ -182,25 +186,51 @@ static void close_left_over(struct daemon *daemon)
 	daemon->n_inherited = 0;
 }
 
-int sockets_open(struct daemon *daemon)
+static int open_all(struct daemon *daemon, bool *taken, struct buf *error)
 {
 	const struct config *config = daemon->config;
-	bool *taken = calloc(config->n_listeners + 1, sizeof(*taken));
-	int r = taken ? 0 : -ENOMEM;
+	int r = 0;
 
-	daemon->listeners =
-		calloc(config->n_listeners + daemon->n_inherited + 1, sizeof(struct listener *));
-	if (!daemon->listeners)
-		r = -ENOMEM;
 	for (size_t i = 0; i < daemon->n_inherited && r == 0; i++)
-		r = adopt(daemon, &daemon->inherited[i], taken);
+		r = adopt(daemon, &daemon->inherited[i], taken, error);
 	for (size_t i = 0; i < config->n_listeners && r == 0; i++)
 		if (!taken[i])
-			r = open_configured(daemon, &config->listeners[i]);
+			r = open_configured(daemon, &config->listeners[i], error);
 	if (r == 0)
 		open_admin(daemon);
+	return r;
+}
+
+int sockets_open(struct daemon *daemon)
+{
+	size_t n = daemon->config->n_listeners;
+	bool *taken = calloc(n + 1, sizeof(*taken));
+	struct buf error;
+	int r = -ENOMEM;
+
+	buf_init(&error, 8192);
+	daemon->listeners = calloc(n + daemon->n_inherited + 1, sizeof(struct listener *));
+	if (daemon->listeners && taken)
+		r = open_all(daemon, taken, &error);
+	if (r < 0 && r != -ENOMEM)
+		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
+			  error.len ? error.data : "");
 	close_left_over(daemon);
+	buf_done(&error);
 	free(taken);
+	return r;
+}
+
+int sockets_check(const struct config *config, struct buf *error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < config->n_listeners && r == 0; i++) {
+		struct tls *tls;
+
+		r = tls_load(&config->listeners[i], &tls, error);
+		tls_unref(tls);
+	}
 	return r;
 }
 

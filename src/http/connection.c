@@ -48,20 +48,20 @@ void connection_enter(struct connection *connection, enum connection_phase phase
 	}
 }
 
+/* Of TLS the first bytes are no request's. */
+static bool is_idle(const struct connection *connection)
+{
+	return connection->phase == CONNECTION_IDLE ||
+	       (connection->phase == CONNECTION_HEAD && connection->tls && !connection->target);
+}
+
 static void deadline_passed(struct connection *connection)
 {
-	switch (connection->phase) {
-	case CONNECTION_IDLE:
-		connection_break(connection);
-		break;
-	case CONNECTION_HEAD:
-	case CONNECTION_BODY:
+	if (connection->phase == CONNECTION_BUSY)
+		return;
+	if (!is_idle(connection))
 		connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
-		connection_break(connection);
-		break;
-	case CONNECTION_BUSY:
-		break;
-	}
+	connection_break(connection);
 }
 
 static void timer_fired(struct timer *timer)
@@ -89,7 +89,7 @@ static void peer_ready(struct watch *watch, uint32_t events)
 	connection->peer_gone = true;
 	/* Not at once: libmicrohttpd may have sent all of the reply and not have said so yet. */
 	list_append(&connection->server->leaving, &connection->leaving);
-	connection->server->mhd_ready = true;
+	connection->engine->ready = true;
 }
 
 static struct connection *connection_new(struct server *server, const struct listener *listener,
@@ -100,6 +100,8 @@ static struct connection *connection_new(struct server *server, const struct lis
 	if (!connection)
 		return NULL;
 	connection->server = server;
+	connection->engine = &server->engines[listener->tls ? ENGINE_TLS : ENGINE_PLAIN];
+	connection->tls = tls_ref(listener->tls);
 	connection->fd = visitor->fd;
 	connection->faces = listener->faces;
 	connection->is_reserved =
@@ -122,6 +124,7 @@ static void connection_free(struct connection *connection)
 	list_remove(&connection->leaving);
 	census_forget(server->census, &connection->origin);
 	census_leave(server->census);
+	tls_unref(connection->tls);
 	free(connection->target);
 	free(connection);
 }
@@ -146,15 +149,19 @@ static int write_refusal(struct buf *out, enum problem problem)
 }
 
 /* Without memory, or when the client does not read, it only sees the close. */
-static void send_refusal(int fd, enum problem problem)
+static void send_refusal(const struct connection *connection, enum problem problem)
 {
 	struct buf answer;
+	int r;
 
 	buf_init(&answer, 4096);
-	if (write_refusal(&answer, problem) == 0)
-		(void)!send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	r = write_refusal(&answer, problem);
+	if (r == 0 && !connection->tls)
+		(void)!send(connection->fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	else if (r == 0 && connection->mhd)
+		tls_send_last(connection->mhd, buf_str(&answer));
 	buf_done(&answer);
-	(void)shutdown(fd, SHUT_WR);
+	(void)shutdown(connection->fd, SHUT_WR);
 }
 
 /* Too many of its address are here. */
@@ -163,7 +170,7 @@ static void turn_away(struct connection *connection)
 	struct server *server = connection->server;
 	char request[4096];
 
-	send_refusal(connection->fd, PROBLEM_OVERLOADED);
+	send_refusal(connection, PROBLEM_OVERLOADED);
 	/* A socket that is closed with bytes unread is reset, and the refusal may be lost. */
 	(void)!recv(connection->fd, request, sizeof(request), MSG_DONTWAIT);
 	close(connection->fd);
@@ -193,7 +200,8 @@ void connection_open(struct server *server, const struct listener *listener,
 		(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	server->accepting = connection;
 	/* It owns the fd from here on, also when it fails; connection_notify() takes the rest. */
-	if (MHD_add_connection(server->mhd, visitor->fd, (const struct sockaddr *)&visitor->address,
+	if (MHD_add_connection(connection->engine->mhd, visitor->fd,
+			       (const struct sockaddr *)&visitor->address,
 			       visitor->bytes) != MHD_YES &&
 	    server->accepting)
 		connection_free(connection);
@@ -216,6 +224,8 @@ static void connection_started(struct server *server, struct MHD_Connection *mhd
 	server->accepting = NULL;
 	connection->mhd = mhd;
 	*socket_context = connection;
+	if (connection->tls)
+		tls_begin(connection->tls, mhd);
 	list_append(&server->connections, &connection->node);
 	server->n_connections++;
 	server->ops->connections(server->context, 1);
@@ -258,7 +268,7 @@ void connection_wake(struct connection *connection)
 		MHD_resume_connection(connection->mhd);
 	connection->suspended = false;
 	/* libmicrohttpd drops its own wake-up in external mode. */
-	connection->server->mhd_ready = true;
+	connection->engine->ready = true;
 	loop_again(connection->server->loop);
 }
 
@@ -272,8 +282,11 @@ void connection_break(struct connection *connection)
 void connection_close_idle(struct connection *connection)
 {
 	/* Bytes that libmicrohttpd has not fetched yet may be a whole request: serve it first. */
-	if (connection->phase == CONNECTION_IDLE && !has_unread(connection))
-		connection_break(connection);
+	if (!is_idle(connection) || has_unread(connection))
+		return;
+	if (connection->tls)
+		tls_send_last(connection->mhd, (struct str){0});
+	connection_break(connection);
 }
 
 void connection_refuse(struct connection *connection, enum problem problem)
@@ -283,7 +296,7 @@ void connection_refuse(struct connection *connection, enum problem problem)
 	if (connection->refused)
 		return;
 	connection->refused = true;
-	send_refusal(connection->fd, problem);
+	send_refusal(connection, problem);
 	if (connection->exchange)
 		connection->exchange->refusal = problem;
 	else

@@ -14,6 +14,7 @@
 #include "http/exchange.h"
 #include "http/listener.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "loop/loop.h"
 
 enum connection_phase {
@@ -27,7 +28,9 @@ struct connection {
 	struct list node;    /* in server->connections */
 	struct list leaving; /* in server->leaving once the client has left */
 	struct server *server;
+	struct engine *engine;
 	struct MHD_Connection *mhd;
+	struct tls *tls; /* a reference; NULL: plain */
 	int fd;
 	unsigned faces;
 	enum connection_phase phase;
@@ -42,17 +45,24 @@ struct connection {
 	struct exchange *exchange;
 };
 
+/* A daemon of libmicrohttpd, which either knows TLS or does not. */
+struct engine {
+	struct MHD_Daemon *mhd; /* NULL: not needed so far */
+	struct watch watch;
+	bool ready;      /* it has something to do */
+	uint64_t due_ns; /* when it wants to look at its timeouts */
+};
+
+enum { ENGINE_PLAIN, ENGINE_TLS, N_ENGINES };
+
 /* server.c's parts that connection.c, exchange.c and listener.c need. */
 struct server {
 	struct loop *loop;
-	struct MHD_Daemon *mhd;
-	struct watch mhd_watch;
+	struct engine engines[N_ENGINES];
 	struct hook hook;
-	bool mhd_ready;      /* libmicrohttpd has something to do */
-	uint64_t mhd_due_ns; /* when it wants to look at its timeouts */
-	uint64_t rested_ns;  /* the turn in which it has made enough: others come first */
-	bool draining;       /* replies say that their connection ends */
-	bool closes_idle;    /* and those that have none under way end at once */
+	uint64_t rested_ns; /* the turn in which it has made enough: others come first */
+	bool draining;      /* replies say that their connection ends */
+	bool closes_idle;   /* and those that have none under way end at once */
 	const struct http_ops *ops;
 	void *context;
 	uint64_t max_header_bytes;

@@ -100,7 +100,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->http_1_0 = guard.http_1_0;
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
-	exchange->close_after = MHD_MISREADS_CHUNKS && guard.chunked;
+	exchange->close_after |= MHD_MISREADS_CHUNKS && guard.chunked;
 	switch (guard_end(&guard, bytes)) {
 	case GUARD_BAD_FRAMING:
 		return PROBLEM_BAD_FRAMING;

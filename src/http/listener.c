@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "http/tls.h"
+
 #define BACKLOG 4096
 
 /* Splits host:port, [v6]:port; the brackets go. -EINVAL for anything else. */
@@ -179,7 +181,7 @@ static int open_socket(struct listener *listener, const char *address, unsigned 
 }
 
 int listener_open(const char *address, unsigned faces, unsigned unix_mode,
-		  struct listener **ret_listener, struct buf *error)
+		  struct listener **ret_listener)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int r = -ENOMEM;
@@ -189,13 +191,10 @@ int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 		listener->faces = faces;
 		r = open_socket(listener, address, unix_mode);
 	}
-	if (r == 0) {
+	if (r == 0)
 		*ret_listener = listener;
-		return 0;
-	}
-	listener_free(listener);
-	/* Out of memory for the text: the number still says it. */
-	(void)!buf_printf(error, "cannot listen on %s: %s", address, strerror(-r));
+	else
+		listener_free(listener);
 	return r;
 }
 
@@ -300,6 +299,7 @@ struct listener *listener_free(struct listener *listener)
 	free(listener->unlink_path);
 	free(listener->name);
 	free(listener->address);
+	tls_unref(listener->tls);
 	free(listener);
 	return NULL;
 }

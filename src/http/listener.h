@@ -11,6 +11,8 @@
 #include "base/attr.h"
 #include "base/buf.h"
 
+struct tls;
+
 struct listener {
 	int fd;
 	unsigned faces;
@@ -18,12 +20,12 @@ struct listener {
 	char *address;     /* as configured, with the port the kernel chose */
 	char *name;        /* under which it was inherited; NULL: opened by nexusd */
 	char *unlink_path; /* of a unix socket we made, or NULL */
+	struct tls *tls;   /* a reference; NULL: plain */
 };
 
-/* Binds and listens. On failure -errno and one line of text in `error`, such as
- * "cannot listen on 127.0.0.1:8000: Address already in use". */
+/* Binds and listens. -errno. */
 int listener_open(const char *address, unsigned faces, unsigned unix_mode,
-		  struct listener **ret_listener, struct buf *error) MUST_CHECK;
+		  struct listener **ret_listener) MUST_CHECK;
 /* Takes over a listening socket that was inherited under a name; NULL: from another nexusd.
  * -EINVAL when it is none. */
 int listener_adopt(int fd, unsigned faces, const char *name,

@@ -14,4 +14,6 @@ libnexusd_a_SOURCES += \
 	src/http/listener.h \
 	src/http/reply.c \
 	src/http/server.c \
-	src/http/server.h
+	src/http/server.h \
+	src/http/tls.c \
+	src/http/tls.h

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/server.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,9 @@ static size_t keep_escapes(void *context UNUSED, struct MHD_Connection *mhd UNUS
 	return strlen(text);
 }
 
-static void mhd_readable(struct watch *watch, uint32_t events UNUSED)
+static void engine_readable(struct watch *watch, uint32_t events UNUSED)
 {
-	container_of(watch, struct server, mhd_watch)->mhd_ready = true;
+	container_of(watch, struct engine, watch)->ready = true;
 }
 
 /* A piece of a large answer was made in this turn: sockets are looked at before the next one. */
@@ -42,33 +43,56 @@ static bool is_resting(const struct server *server)
 	return server->rested_ns == loop_now_ns(server->loop);
 }
 
-/* Returns for how long libmicrohttpd may wait. */
-static uint64_t run_mhd(struct server *server)
+/* Once at least: one engine must not make the other wait for good. */
+static void run(const struct server *server, struct engine *engine)
 {
-	MHD_UNSIGNED_LONG_LONG msec = 0;
+	MHD_UNSIGNED_LONG_LONG msec;
+	int n_runs = 0;
 
-	for (int run = 0; run < RUNS_PER_TURN && msec == 0 && !is_resting(server); run++) {
-		server->mhd_ready = false;
-		MHD_run(server->mhd);
-		if (MHD_get_timeout(server->mhd, &msec) != MHD_YES)
-			return UINT64_MAX;
+	do {
+		engine->ready = false;
+		MHD_run(engine->mhd);
+		engine->due_ns = UINT64_MAX;
+		if (MHD_get_timeout(engine->mhd, &msec) != MHD_YES)
+			return;
+	} while (msec == 0 && ++n_runs < RUNS_PER_TURN && !is_resting(server));
+	engine->ready |= msec == 0;
+	engine->due_ns = loop_now_ns(server->loop) + msec * NS_PER_MSEC;
+}
+
+static void run_engines(struct server *server)
+{
+	for (size_t i = 0; i < N_ENGINES; i++) {
+		struct engine *engine = &server->engines[i];
+
+		if (engine->ready || loop_now_ns(server->loop) >= engine->due_ns)
+			run(server, engine);
 	}
-	server->mhd_ready |= msec == 0;
-	return msec * NS_PER_MSEC;
+}
+
+/* For how long the engines may wait. */
+static uint64_t wait_ns(const struct server *server)
+{
+	uint64_t now = loop_now_ns(server->loop), due_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < N_ENGINES; i++) {
+		const struct engine *engine = &server->engines[i];
+
+		if (engine->ready || engine->due_ns <= now)
+			return 0;
+		if (engine->due_ns < due_ns)
+			due_ns = engine->due_ns;
+	}
+	return due_ns == UINT64_MAX ? UINT64_MAX : due_ns - now;
 }
 
 static uint64_t turn_end(struct hook *hook)
 {
 	struct server *server = container_of(hook, struct server, hook);
-	uint64_t wait_ns = UINT64_MAX;
 
 	if (is_resting(server))
 		return 0;
-	if (server->mhd_ready || loop_now_ns(server->loop) >= server->mhd_due_ns) {
-		wait_ns = run_mhd(server);
-		server->mhd_due_ns =
-			wait_ns == UINT64_MAX ? UINT64_MAX : loop_now_ns(server->loop) + wait_ns;
-	}
+	run_engines(server);
 	list_for_each (node, next, &server->leaving) {
 		struct connection *connection = list_entry(node, struct connection, leaving);
 
@@ -79,10 +103,7 @@ static uint64_t turn_end(struct hook *hook)
 		 * and a read that gave data has used up the edge. */
 		connection_break(connection);
 	}
-	if (server->mhd_ready)
-		return 0;
-	return server->mhd_due_ns == UINT64_MAX ? UINT64_MAX
-						: server->mhd_due_ns - loop_now_ns(server->loop);
+	return wait_ns(server);
 }
 
 /* Libraries from 0.9.77 on hand accepted connections to a thread of their own unless told that
@@ -100,16 +121,19 @@ static uint64_t turn_end(struct hook *hook)
 #define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 1
 #endif
 
-static struct MHD_Daemon *start_mhd(struct server *server)
+static struct MHD_Daemon *start_mhd(struct server *server, bool knows_tls)
 {
+	struct MHD_OptionItem options[TLS_OPTIONS] = {{MHD_OPTION_END, 0, NULL}};
 	/* Its timeout only serves against clients that stop reading; phases have their own
 	 * deadlines.
 	 */
 	unsigned stall_sec = (unsigned)((server->limits.idle_ns + NS_PER_SEC - 1) / NS_PER_SEC);
 
+	if (knows_tls)
+		tls_options(options);
 	return MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_ERROR_LOG | SINGLE_THREADED,
+			MHD_USE_ERROR_LOG | SINGLE_THREADED | (knows_tls ? MHD_USE_TLS : 0),
 		0, NULL, NULL, exchange_handle, server, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, server,
@@ -118,7 +142,26 @@ static struct MHD_Daemon *start_mhd(struct server *server)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)server->max_header_bytes + POOL_BESIDE_HEAD_BYTES,
 		MHD_OPTION_CONNECTION_LIMIT, 1u << 20, MHD_OPTION_CONNECTION_TIMEOUT, stall_sec,
-		STRICTNESS, MHD_OPTION_END);
+		STRICTNESS, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+static int engine_start(struct server *server, struct engine *engine)
+{
+	if (engine->mhd)
+		return 0;
+	engine->mhd = start_mhd(server, engine == &server->engines[ENGINE_TLS]);
+	if (!engine->mhd)
+		return -ENOMEM;
+	return loop_watch(server->loop, &engine->watch,
+			  MHD_get_daemon_info(engine->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+			  EPOLLIN);
+}
+
+static void engine_stop(struct server *server, struct engine *engine)
+{
+	loop_unwatch(server->loop, &engine->watch);
+	if (engine->mhd)
+		MHD_stop_daemon(engine->mhd);
 }
 
 struct server *server_new(const struct server_options *options, const struct server_limits *limits)
@@ -136,15 +179,13 @@ struct server *server_new(const struct server_options *options, const struct ser
 	list_init(&server->connections);
 	list_init(&server->acceptors);
 	list_init(&server->leaving);
-	server->mhd_due_ns = UINT64_MAX;
+	for (size_t i = 0; i < N_ENGINES; i++) {
+		server->engines[i].due_ns = UINT64_MAX;
+		watch_init(&server->engines[i].watch, engine_readable);
+	}
 	list_init(&server->hook.node);
 	server->hook.turn_end = turn_end;
-	watch_init(&server->mhd_watch, mhd_readable);
-	server->mhd = start_mhd(server);
-	if (!server->mhd ||
-	    loop_watch(server->loop, &server->mhd_watch,
-		       MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-		       EPOLLIN) < 0)
+	if (engine_start(server, &server->engines[ENGINE_PLAIN]) < 0)
 		return server_free(server);
 	loop_hook_add(server->loop, &server->hook);
 	return server;
@@ -156,12 +197,11 @@ struct server *server_free(struct server *server)
 		return NULL;
 	acceptor_stop_all(server);
 	loop_hook_remove(&server->hook);
-	loop_unwatch(server->loop, &server->mhd_watch);
-	/* It must not be stopped with suspended connections. */
+	/* They must not be stopped with suspended connections. */
 	list_for_each (node, next, &server->connections)
 		connection_wake(list_entry(node, struct connection, node));
-	if (server->mhd)
-		MHD_stop_daemon(server->mhd);
+	for (size_t i = 0; i < N_ENGINES; i++)
+		engine_stop(server, &server->engines[i]);
 	free(server);
 	return NULL;
 }
@@ -173,7 +213,9 @@ void server_set_limits(struct server *server, const struct server_limits *limits
 
 int server_listen(struct server *server, const struct listener *listener)
 {
-	return acceptor_start(server, listener);
+	int r = engine_start(server, &server->engines[listener->tls ? ENGINE_TLS : ENGINE_PLAIN]);
+
+	return r < 0 ? r : acceptor_start(server, listener);
 }
 
 void server_retire(struct server *server)

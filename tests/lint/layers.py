@@ -22,6 +22,7 @@ ONLY = {"ctl": ("base", "config")}
 FENCES = {
     "microhttpd.h": ("src/http/",),
     "curl/": ("src/upstream/", "src/ctl/gateway.c"),
+    "gnutls/": ("src/http/tls.c",),
     "libconfig.h": ("src/config/",),
     "json-c/": ("src/base/jsonx.c",),
     "json.h": ("src/base/jsonx.c",),

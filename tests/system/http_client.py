@@ -76,7 +76,7 @@ def encode_request(method, target, headers=None, body=None, host="test"):
 class Connection:
     """One connection; `raw` collects every byte received since the last answer began."""
 
-    def __init__(self, address, timeout=TIMEOUT_SECONDS, rcvbuf=None, mss=None):
+    def __init__(self, address, timeout=TIMEOUT_SECONDS, rcvbuf=None, mss=None, tls=None):
         family, where = parse_address(address)
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if rcvbuf:
@@ -87,6 +87,8 @@ class Connection:
         self.socket.connect(where)
         if family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=where[0])
         self._buffer = b""
         self._framing = None
 

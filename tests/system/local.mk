@@ -19,6 +19,7 @@ tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
+	tests/system/certificates.py \
 	tests/system/crowd.py \
 	tests/system/ctl_run.py \
 	tests/system/exposition_judge.py \
@@ -61,6 +62,7 @@ EXTRA_DIST += \
 	tests/system/test_health.py \
 	tests/system/test_journal.py \
 	tests/system/test_language.py \
+	tests/system/test_listener_tls.py \
 	tests/system/test_manager.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \

@@ -116,8 +116,9 @@ def test_status():
     eq(status["backends"], {"total": 2, "healthy": 2, "draining": 0}, "backends")
     eq((status["models"], status["in_flight"]), (1, 0), "models and requests")
     eq(status["listeners"], [
-        {"address": daemon.address, "faces": ["api", "metrics"]},
-        {"address": daemon.admin_address, "faces": ["api", "metrics", "admin"]}], "listeners")
+        {"address": daemon.address, "faces": ["api", "metrics"], "tls": False},
+        {"address": daemon.admin_address, "faces": ["api", "metrics", "admin"], "tls": False}],
+       "listeners")
     eq(status["config"]["files"], [str(daemon.config_path)], "files")
     eq(daemon.get("/v1/stats").json()["version"], status["version"], "version")
 

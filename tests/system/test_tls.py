@@ -2,36 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS backends: certificates are verified, against the system's store or the backend's ca_file."""
 import pathlib
-import shutil
-import ssl
-import subprocess
 import tempfile
 
 import tap
+from certificates import Certificate
 from fake_backend import FakeBackend
 from harness import Counting, Daemon, backend
 from tap import eq, ok
 
 
-def make_certificate(folder, name, subject):
-    """A self-signed certificate and key; the paths."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=nexusd test", "-addext", f"subjectAltName={subject}",
-                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
-
-
 def tls_backend(folder, name, subject):
-    certificate, key = make_certificate(folder, name, subject)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return FakeBackend(name, ["m", f"m-{name}"], tls=context), str(certificate)
+    certificate = Certificate(folder, name, subject)
+    return FakeBackend(name, ["m", f"m-{name}"], tls=certificate.of_server()), str(certificate.path)
 
 
 def test_verification():
-    if not shutil.which("openssl"):
-        raise tap.Skip("no openssl to make certificates with")
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as path:
         folder = pathlib.Path(path)
         good, good_ca = tls_backend(folder, "good", "IP:127.0.0.1")

@@ -288,8 +288,14 @@ static const struct {
 	 "t.conf:1: a backend cannot be called \"none\"; rename it"},
 	{"\nlisteners = ( { address = \"0.0.0.0:8000\"; } );",
 	 "t.conf:2: the listener 0.0.0.0:8000 would serve anybody without a key; bind it to "
-	 "127.0.0.1, or set allow_unauthenticated = true if something in front of it checks who "
-	 "asks"},
+	 "127.0.0.1, ask for certificates with tls.client_ca, or set allow_unauthenticated = true "
+	 "if something in front of it checks who asks"},
+	{"listeners = ( { address = \"[::1]:1\"; tls: { key = \"/k\"; }; } );",
+	 "t.conf:1: the listener [::1]:1 has only one of tls.certificate and tls.key; add the "
+	 "other"},
+	{"listeners = ( { address = \"[::1]:1\"; tls: { client_ca = \"/c\"; }; } );",
+	 "t.conf:1: the listener [::1]:1 has tls.client_ca, but no certificate of its own; add "
+	 "tls.certificate and tls.key"},
 	{"listeners = ( { address = \"127.0.0.1:9090\"; faces = [ \"metrics\" ]; } );",
 	 "t.conf:1: no listener has the face api; add it to the faces of one"},
 	{"listeners = ( );", "t.conf: no listener has the face api; add it to the faces of one"},
