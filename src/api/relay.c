@@ -11,6 +11,7 @@
 #include "api/route_hints.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
+#include "upstream/retry_after.h"
 
 /* No tokenizer makes less than one token of so many bytes of text. */
 #define BYTES_PER_TOKEN_MAX 16
@@ -171,6 +172,13 @@ static bool is_stream(const struct relay *relay, const struct transfer_head *hea
 	       media_is_event_stream(head->content_type);
 }
 
+static void heed_retry_after(struct relay *relay, const struct transfer_head *head)
+{
+	uint64_t seconds = retry_after_seconds(head, clock_realtime_msec() / 1000);
+
+	attempts_told_to_wait(&relay->attempts, head->status, seconds * NS_PER_SEC);
+}
+
 static void on_head(void *context, const struct transfer_head *head)
 {
 	struct relay *relay = context;
@@ -181,6 +189,8 @@ static void on_head(void *context, const struct transfer_head *head)
 	relay->head_ns = clock_monotonic_ns();
 	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
+	if (outcome != OUTCOME_OK)
+		heed_retry_after(relay, head);
 	if (leaves_others_to_try(relay, outcome) || reply_head_keep(relay, head) < 0) {
 		act(relay, verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome));
 		return;

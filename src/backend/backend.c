@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct backend *backend_new(struct str name)
 {
 	struct backend *backend = calloc(1, sizeof(*backend));
@@ -124,6 +126,31 @@ bool backend_counts(const struct backend *backend, const struct backend_config *
 {
 	return !config->optional ||
 	       atomic_load_explicit(&backend->health, memory_order_relaxed) != BACKEND_UNKNOWN;
+}
+
+void backend_hold(struct backend *backend, uint64_t until_ns)
+{
+	uint64_t before = atomic_load_explicit(&backend->held_until_ns, memory_order_relaxed);
+
+	while (before < until_ns &&
+	       !atomic_compare_exchange_weak_explicit(&backend->held_until_ns, &before, until_ns,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+uint64_t backend_held_ns(const struct backend *backend)
+{
+	uint64_t until = atomic_load_explicit(&backend->held_until_ns, memory_order_relaxed);
+	uint64_t now = until ? clock_monotonic_ns() : 0;
+
+	return until > now ? until - now : 0;
+}
+
+void backend_forget(struct backend *backend)
+{
+	atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
+	atomic_store_explicit(&backend->held_until_ns, 0, memory_order_relaxed);
+	breaker_reset(&backend->breaker);
 }
 
 const char *backend_status_name(const struct backend *backend)

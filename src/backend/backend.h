@@ -37,6 +37,7 @@ struct backend {
 	_Atomic bool rejects_usage_option; /* it refused stream_options once */
 	_Atomic bool suspect;              /* a request met a dead connection: probe early */
 	_Atomic bool draining;             /* the operator wants no new request there */
+	_Atomic uint64_t held_until_ns;    /* it had too much to do and asked for peace; 0 never */
 	struct breaker breaker;
 
 	/* main thread only */
@@ -73,6 +74,12 @@ static inline bool backend_is_draining(const struct backend *backend)
 {
 	return atomic_load_explicit(&backend->draining, memory_order_relaxed);
 }
+/* It is to be left alone until then, on clock_monotonic_ns()'s scale; the longest time wins. */
+void backend_hold(struct backend *backend, uint64_t until_ns);
+/* For how long yet; 0 when it is not held. Reads the clock only if it ever was. */
+uint64_t backend_held_ns(const struct backend *backend);
+/* Another server has its name now: what it did before says nothing. */
+void backend_forget(struct backend *backend);
 /* "draining", else "healthy", "unhealthy", "unknown" */
 const char *backend_status_name(const struct backend *backend);
 

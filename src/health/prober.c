@@ -204,8 +204,7 @@ static void put_in_force(struct config *config, size_t index, const struct plan 
 	if (!plan->is_new)
 		return;
 	/* What was known of it under another address says nothing. */
-	atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
-	breaker_reset(&backend->breaker);
+	backend_forget(backend);
 	probe_start(plan->probe);
 }
 

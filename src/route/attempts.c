@@ -132,6 +132,8 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 		return EXCLUDED_DRAINING;
 	if (!is_up(candidate))
 		return EXCLUDED_UNHEALTHY;
+	if (backend_held_ns(candidate->backend) > 0)
+		return EXCLUDED_RATE_LIMITED;
 	return !is_panic && breaker_refuses(&candidate->backend->breaker) ? EXCLUDED_CIRCUIT_OPEN
 									  : N_EXCLUSIONS;
 }
@@ -192,6 +194,7 @@ static void leave_out(const struct candidate **usable, size_t *n, size_t index)
 
 static bool take(struct attempts *a, const struct candidate *candidate, bool is_panic)
 {
+	a->told_ns = 0;
 	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
 	return a->has_pass;
 }

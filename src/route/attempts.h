@@ -20,6 +20,7 @@ enum exclusion {
 	EXCLUDED_UNHEALTHY,
 	EXCLUDED_DRAINING,
 	EXCLUDED_CIRCUIT_OPEN,
+	EXCLUDED_RATE_LIMITED, /* it said 429 and when to come back */
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_PRIVACY, /* a policy demands another zone */
 	EXCLUDED_TIER,    /* or another tier */
@@ -67,6 +68,7 @@ struct attempts {
 	const struct candidate *last;
 	struct breaker_pass pass; /* of the attempt at it; to be given back while `has_pass` */
 	bool has_pass;
+	uint64_t told_ns; /* the Retry-After of its answer */
 	struct attempt_record records[ATTEMPTS_RECORDED_MAX];
 	unsigned n_records;
 
@@ -101,6 +103,9 @@ bool attempts_is_retryable(enum outcome outcome, unsigned status);
 void attempts_repeat(struct attempts *a);
 /* An answer to the attempt under way has begun that looks like none to be retried. */
 enum breaker_change attempts_answered(struct attempts *a);
+/* The answer to the attempt under way asks to come back after that time; call it before it is
+ * judged whether another attempt is possible. */
+void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns);
 /* Notes how the attempt that attempts_next() gave last has ended; a dead connection makes the
  * backend suspect. */
 enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
@@ -119,8 +124,9 @@ static inline bool attempts_has_left_out(const struct attempts *a, enum exclusio
 {
 	return a->left_out >> exclusion & 1;
 }
-/* When to come back, for Retry-After and the context: at once after failed attempts, with the next
- * health checks when no backend was usable. */
+/* When to come back, for Retry-After and the context: at once after failed attempts; when no
+ * backend was usable, with the first one that is not held any more, or else the next health checks.
+ */
 uint64_t attempts_retry_after_seconds(const struct attempts *a);
 /* {"model","tried":[{"backend","outcome","status"}],"excluded":[{"backend","reason"}],
  * "retry_after_seconds"}. -ENOMEM. */

@@ -12,6 +12,7 @@ const char *exclusion_name(enum exclusion exclusion)
 		[EXCLUDED_UNHEALTHY] = "unhealthy",
 		[EXCLUDED_DRAINING] = "draining",
 		[EXCLUDED_CIRCUIT_OPEN] = "circuit_open",
+		[EXCLUDED_RATE_LIMITED] = "rate_limited_upstream",
 		[EXCLUDED_CAPABILITY] = "capability",
 		[EXCLUDED_PRIVACY] = "privacy",
 		[EXCLUDED_TIER] = "tier",
@@ -20,13 +21,32 @@ const char *exclusion_name(enum exclusion exclusion)
 	return names[exclusion];
 }
 
+/* The shortest time that one of the model's backends is still held for, if below `least_ns`. */
+static uint64_t shortest_hold_ns(const struct route_model *model, uint64_t least_ns)
+{
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		uint64_t held_ns = backend_held_ns(model->candidates[i].backend);
+
+		if (held_ns > 0 && held_ns < least_ns)
+			least_ns = held_ns;
+	}
+	return least_ns;
+}
+
 uint64_t attempts_retry_after_seconds(const struct attempts *a)
 {
-	uint64_t interval_ns = a->table->config->health.interval;
+	uint64_t wait_ns;
 
-	if (a->tries > 0 || interval_ns <= NS_PER_SEC)
+	if (a->tries > 0)
 		return 1;
-	return interval_ns / NS_PER_SEC + (interval_ns % NS_PER_SEC > 0);
+	wait_ns = attempts_has_left_out(a, EXCLUDED_RATE_LIMITED)
+			  ? shortest_hold_ns(a->asked, UINT64_MAX)
+			  : UINT64_MAX;
+	for (size_t i = 0; wait_ns < UINT64_MAX && i < a->asked->n_fallbacks; i++)
+		wait_ns = shortest_hold_ns(a->asked->fallbacks[i], wait_ns);
+	if (wait_ns == UINT64_MAX)
+		wait_ns = a->table->config->health.interval;
+	return wait_ns <= NS_PER_SEC ? 1 : wait_ns / NS_PER_SEC + (wait_ns % NS_PER_SEC > 0);
 }
 
 static void write_tried(const struct attempts *a, struct jsonw *w)

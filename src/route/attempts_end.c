@@ -45,7 +45,15 @@ static enum breaker_evidence evidence_of(enum outcome outcome, unsigned status)
 
 void attempts_repeat(struct attempts *a)
 {
+	a->told_ns = 0;
 	a->has_pass = breaker_enter(&a->last->backend->breaker, true, &a->pass);
+}
+
+void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns)
+{
+	a->told_ns = wait_ns;
+	if (status == 429 && wait_ns > 0)
+		backend_hold(a->last->backend, clock_monotonic_ns() + wait_ns);
 }
 
 enum breaker_change attempts_answered(struct attempts *a)
@@ -59,6 +67,7 @@ static enum breaker_change report(struct attempts *a, enum outcome outcome, unsi
 		.pass = a->pass,
 		.evidence = evidence_of(outcome, status),
 		.now_ns = clock_monotonic_ns(),
+		.least_ns = a->told_ns,
 	};
 
 	if (!a->has_pass)

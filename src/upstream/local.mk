@@ -22,6 +22,8 @@ libnexusd_a_SOURCES += \
 	src/upstream/request_headers.c \
 	src/upstream/request_headers.h \
 	src/upstream/response_head.c \
+	src/upstream/retry_after.c \
+	src/upstream/retry_after.h \
 	src/upstream/response_head.h \
 	src/upstream/sse.c \
 	src/upstream/sse.h \

@@ -151,7 +151,6 @@ def test_not_retried():
 
 
 def test_last_http_answer_is_relayed():
-    daemon, a, b = two()
     cases = [({"status": 500}, {"status": 503, "retry_after": 17, "body": '{"e" : "b"} '}, 503,
               "backend_error"),
              ({"status": 500}, {"status": 429, "retry_after": 9, "body": "slow  down",
@@ -159,31 +158,38 @@ def test_last_http_answer_is_relayed():
               "rate_limited"),
              ({"status": 429}, {"status": 500, "body": '{"e":1}'}, 500, "backend_error")]
     for first, last, status, error_type in cases:
-        a.reset()
-        b.reset()
-        a.default, b.default = first, last
-        with Counting(daemon) as added:
-            answer = daemon.chat(MODEL)
-        who = answer.header("x-nexus-backend")
-        sent = last if who == "b" else first
-        eq(answer.status, sent["status"], f"{status}: the last answer's status")
-        if "body" in sent:
-            eq(answer.body, sent["body"].encode(), f"{status}: its body")
-        if "retry_after" in sent:
-            eq(answer.header("retry-after"), str(sent["retry_after"]), f"{status}: its Retry-After")
-        if "headers" in sent:
-            eq(answer.header("x-ratelimit-reset-requests"), "9s", f"{status}: its x-ratelimit-*")
-        eq([len(a.log()), len(b.log())], [2, 1], f"{status}: a, b and a again")
-        kind = "rate_limited" if sent["status"] == 429 else "backend_error"
-        added.check_request(LABEL, who, sent["status"], kind)
-        if who == "b":
-            eq(kind, error_type, f"{status}: error type")
+        with pair(timeouts=TIMEOUTS) as (daemon, a, b):  # afresh: a 429 is remembered
+            a.default, b.default = first, last
+            with Counting(daemon) as added:
+                answer = daemon.chat(MODEL)
+            who = answer.header("x-nexus-backend")
+            sent = last if who == "b" else first
+            eq(answer.status, sent["status"], f"{status}: the last answer's status")
+            if "body" in sent:
+                eq(answer.body, sent["body"].encode(), f"{status}: its body")
+            if "retry_after" in sent:
+                eq(answer.header("retry-after"), str(sent["retry_after"]),
+                   f"{status}: its Retry-After")
+            if "headers" in sent:
+                eq(answer.header("x-ratelimit-reset-requests"), "9s", f"{status}: x-ratelimit-*")
+            eq([len(a.log()), len(b.log())], [2, 1], f"{status}: a, b and a again")
+            kind = "rate_limited" if sent["status"] == 429 else "backend_error"
+            added.check_request(LABEL, who, sent["status"], kind)
+            if who == "b":
+                eq(kind, error_type, f"{status}: error type")
 
 
 def test_last_answer_with_one_retry():
     with pair(routing={"strategy": "priority_only", "max_retries": 1}) as rig:
         daemon, a, b = rig
         a.default = {"status": 500}
+        b.default = {"fault": "close"}
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq((answer.status, answer.error().get("code")), (502, "bad_gateway"),
+           "502 when the last attempt got no answer")
+        added.check_request(LABEL, "b", 502, "backend_error")
+        check_attempts(added, a__http_5xx=1, b__reset=1)
         b.default = {"status": 429, "retry_after": 9, "body": "slow  down",
                      "headers": {"x-ratelimit-reset-requests": "9s"}}
         with Counting(daemon) as added:
@@ -192,13 +198,6 @@ def test_last_answer_with_one_retry():
             answer.header("x-ratelimit-reset-requests")), (429, b"slow  down", "9", "9s"),
            "[repair] an upstream 429 is relayed as it is")
         added.check_request(LABEL, "b", 429, "rate_limited")
-        b.default = {"fault": "close"}
-        with Counting(daemon) as added:
-            answer = daemon.chat(MODEL)
-        eq((answer.status, answer.error().get("code")), (502, "bad_gateway"),
-           "502 when the last attempt got no answer")
-        added.check_request(LABEL, "b", 502, "backend_error")
-        check_attempts(added, a__http_5xx=1, b__reset=1)
 
 
 def check_context(answer, model, tried):

@@ -8,6 +8,7 @@ unit_tests = \
 	tests/unit/test_buf \
 	tests/unit/test_bundle \
 	tests/unit/test_census \
+	tests/unit/test_capacity \
 	tests/unit/test_completion_stream \
 	tests/unit/test_config \
 	tests/unit/test_config_json \
@@ -45,6 +46,7 @@ unit_tests = \
 	tests/unit/test_registry \
 	tests/unit/test_registry_exact \
 	tests/unit/test_resolver \
+	tests/unit/test_retry_after \
 	tests/unit/test_route_table \
 	tests/unit/test_schema \
 	tests/unit/test_secrets \
@@ -82,6 +84,7 @@ tests_unit_test_openmetrics_check_SOURCES = tests/unit/test_openmetrics_check.c 
 EXTRA_DIST += \
 	tests/recording.h \
 	tests/tap.h \
+	tests/unit/attempts_bed.h \
 	tests/unit/config_files.h \
 	tests/unit/config_fixture.h \
 	tests/unit/demo_run.h \

@@ -4,116 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "attempts_bed.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
-#include "fleet.h"
 #include "tap.h"
-
-/*
- * Model m on a, b and c, with fallbacks f (on d), g (on a and d) and h (on nobody).
- * Model lone on a only; model ghost on nobody.
- */
-struct bed {
-	struct fleet fleet;
-	struct route_table *table;
-	struct hash_random random;
-	struct attempts attempts;
-};
-
-static void bed_init(struct bed *bed)
-{
-	fleet_init(&bed->fleet);
-	fleet_add(&bed->fleet, "a", BACKEND_GENERIC);
-	fleet_discover(&bed->fleet, "a", "m g lone");
-	fleet_add(&bed->fleet, "b", BACKEND_GENERIC);
-	fleet_discover(&bed->fleet, "b", "m");
-	fleet_add(&bed->fleet, "c", BACKEND_GENERIC);
-	fleet_discover(&bed->fleet, "c", "m");
-	fleet_add(&bed->fleet, "d", BACKEND_GENERIC);
-	fleet_discover(&bed->fleet, "d", "f g");
-	fleet_alias(&bed->fleet, "spectre", "ghost");
-	fleet_fallback(&bed->fleet, "m", (const char *const[]){"f", "g", "h", NULL});
-	/* So that a walk goes from a to d. */
-	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
-		bed->fleet.backend_configs[i].priority = i;
-	free(bed->fleet.config.routing.strategy);
-	bed->fleet.config.routing.strategy = strdup("priority_only");
-	bed->table = fleet_build(&bed->fleet, NULL);
-	hash_random_init(&bed->random, (struct hash_seed){3, 4});
-}
-
-static void bed_done(struct bed *bed)
-{
-	attempts_done(&bed->attempts);
-	route_table_unref(bed->table);
-	fleet_done(&bed->fleet);
-}
-
-static void ask(struct bed *bed, const char *model)
-{
-	int r = attempts_init(&bed->attempts, bed->table, fleet_find(bed->table, model),
-			      &bed->random);
-
-	assert(r == 0);
-}
-
-/* Fails every attempt and writes down the walk as "model/backend", with a ~ where it was to wait;
- * returns the verdict at its end. */
-static enum attempts_verdict walk_with(struct bed *bed, bool is_again, char *text, size_t size)
-{
-	const struct candidate *candidate;
-	enum attempts_verdict verdict;
-	uint64_t wait_ns;
-	size_t n = 0;
-
-	text[0] = '\0';
-	while ((verdict = attempts_next(&bed->attempts, &candidate, &wait_ns)) == ATTEMPTS_GO) {
-		if (is_again || wait_ns == 0)
-			n += (size_t)snprintf(text + n, size - n, "%s%s%s/%s", n ? " " : "",
-					      wait_ns ? "~" : "", bed->attempts.current->id,
-					      candidate->backend->name);
-		attempts_note(&bed->attempts, OUTCOME_HTTP_5XX, 503);
-	}
-	return verdict;
-}
-
-static enum attempts_verdict walk(struct bed *bed, char *text, size_t size)
-{
-	return walk_with(bed, true, text, size);
-}
-
-/* Leaves out where the same backend comes again. */
-static enum attempts_verdict walk_once(struct bed *bed, char *text, size_t size)
-{
-	return walk_with(bed, false, text, size);
-}
-
-/* What ails a backend, or what a backend knows of a model: "a-" unhealthy, "a?" not yet checked,
- * "a~" draining, "a/" with an open circuit, "a!" has neither vision nor tools nor JSON mode. */
-static void set_up(struct bed *bed, const char *states)
-{
-	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
-		fleet_set_health(&bed->fleet, bed->fleet.backend_configs[i].name, BACKEND_HEALTHY);
-	for (; states[0]; states += states[2] == ' ' ? 3 : 2) {
-		const char name[2] = {states[0], '\0'};
-		struct backend *backend = fleet_backend(&bed->fleet, name);
-
-		if (states[1] == '-')
-			fleet_set_health(&bed->fleet, name, BACKEND_UNHEALTHY);
-		if (states[1] == '?')
-			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
-		if (states[1] == '~')
-			atomic_store(&backend->draining, true);
-		if (states[1] == '/')
-			atomic_store(&backend->breaker.until_ns, UINT64_MAX);
-		for (size_t i = 0; states[1] == '!' && i < backend->n_models; i++) {
-			backend->models[i].vision = TRISTATE_NO;
-			backend->models[i].context_length = 100;
-		}
-	}
-	route_table_unref(bed->table);
-	bed->table = fleet_build(&bed->fleet, NULL);
-}
 
 static const struct {
 	const char *what, *states, *model;
@@ -134,7 +28,12 @@ static const struct {
 	{"unhealthy backends are left out", "a- d-", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
 	{"draining backends are left out", "a~ d~", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
 	{"nothing is left to a drained model", "a~", "lone", 1, 0, ATTEMPTS_NO_HEALTHY, ""},
-	{"open circuits are heeded", "a/ c/ d/", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b f/d g/a g/d ~m/b"},
+	{"who said 429 is left alone", "a* d*", "m", 1, 0, ATTEMPTS_EXHAUSTED, "m/b m/c"},
+	{"the last one, too", "a*", "lone", 1, 0, ATTEMPTS_NO_HEALTHY, ""},
+	{"an open circuit is better than that", "a/ b* c-", "m", 0, 0, ATTEMPTS_EXHAUSTED,
+	 "m/a f/d g/d"},
+	{"open circuits are heeded", "a/ c/ d/", "m", 1, 0, ATTEMPTS_EXHAUSTED,
+	 "m/b f/d g/a g/d ~m/b"},
 	{"unless nothing else is usable", "a/ b- c/ d-", "m", 2, 0, ATTEMPTS_EXHAUSTED,
 	 "m/a m/c g/a ~m/c"},
 	{"the only backend is spared", "a/", "lone", 1, 0, ATTEMPTS_EXHAUSTED, "lone/a ~lone/a"},
@@ -442,47 +341,6 @@ static void test_suspect(void)
 	bed_done(&bed);
 }
 
-/* What the walk tells the breakers, and what comes of it. */
-static void test_breaker(void)
-{
-	static struct bed bed;
-	struct breaker *breaker;
-	const struct candidate *candidate;
-	uint64_t wait_ns;
-	char text[512];
-
-	bed_init(&bed);
-	bed.fleet.config.breaker = (struct breaker_config){
-		.failures = 2, .window = NS_PER_SEC, .min_requests = 1, .open = NS_PER_SEC};
-	breaker = &fleet_backend(&bed.fleet, "a")->breaker;
-	bed.fleet.config.routing.max_retries = 0;
-	for (int i = 0; i < 2; i++) {
-		ask(&bed, "m");
-		(void)walk(&bed, text, sizeof(text));
-		is_text(text, i ? "m/b f/d g/a" : "m/a f/d g/a", "walk %d", i);
-		attempts_done(&bed.attempts);
-	}
-	bed_done(&bed);
-
-	bed_init(&bed);
-	breaker = &fleet_backend(&bed.fleet, "a")->breaker;
-	atomic_store(&breaker->until_ns, 1);
-	ask(&bed, "m");
-	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
-	is_text(candidate->backend->name, "a", "one whose time has passed is probed");
-	ok(breaker_refuses(breaker), "by one request");
-	attempts_done(&bed.attempts);
-	ok(!breaker_refuses(breaker), "which ends without a word: another may");
-	ask(&bed, "m");
-	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
-	is_int(attempts_answered(&bed.attempts), BREAKER_CLOSES, "an answer has begun");
-	is_int(attempts_note(&bed.attempts, OUTCOME_HTTP_429, 429), BREAKER_STAYS, "it is counted");
-	attempts_repeat(&bed.attempts);
-	is_int(attempts_note(&bed.attempts, OUTCOME_OK, 200), BREAKER_STAYS, "a repeated one, too");
-	is_int(breaker_state(breaker, clock_monotonic_ns()), BREAKER_CLOSED, "closed it stays");
-	bed_done(&bed);
-}
-
 static void test_context(void)
 {
 	static struct bed bed;
@@ -575,6 +433,7 @@ static void test_names(void)
 	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
 	is_text(exclusion_name(EXCLUDED_DRAINING), "draining", "the second reason");
 	is_text(exclusion_name(EXCLUDED_CIRCUIT_OPEN), "circuit_open", "the one after it");
+	is_text(exclusion_name(EXCLUDED_RATE_LIMITED), "rate_limited_upstream", "and the next");
 	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the third reason");
 	is_text(exclusion_name(EXCLUDED_PRIVACY), "privacy", "the fourth reason");
 	is_text(exclusion_name(EXCLUDED_TIER), "tier", "the fifth reason");
@@ -591,7 +450,6 @@ int main(void)
 	test_may_ask_another();
 	test_retryable();
 	test_suspect();
-	test_breaker();
 	test_context();
 	test_many();
 	test_names();

@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Backends that say 429: left alone for as long as they ask for, and not a moment longer."""
+import email.utils
+import time
+
+import tap
+from fake_backend import FakeBackend
+from harness import Counting, Rig, backend, pair, wait_until
+from tap import eq, ok
+
+MODEL = "llama3:70b"
+LABEL = "llama3_70b"
+
+
+def held(daemon, name):
+    answer = daemon.get("/admin/backends", address=daemon.admin_address)
+    return next(row["held_seconds"] for row in answer.json()["backends"] if row["name"] == name)
+
+
+def test_it_is_left_alone():
+    with pair() as (daemon, a, b):
+        for streamed in (False, True):
+            for retry_after in (300, email.utils.formatdate(time.time() + 400, usegmt=True)):
+                a.behave({"status": 429, "retry_after": retry_after})
+                with Counting(daemon) as added:
+                    if streamed:
+                        eq(daemon.stream(MODEL).all_data()[-1], "[DONE]", "a stream comes whole")
+                    else:
+                        eq(daemon.chat(MODEL).status, 200, "b answers")
+                added.check("nexus_requests_total", 1, model=LABEL, backend="b", status="200")
+        eq((len(a.log()), len(b.log())), (1, 4), "a was asked once, and no more")
+        ok(0 < held(daemon, "a") <= 300, "for so long", held(daemon, "a"))
+        eq(held(daemon, "b"), 0, "b is not")
+        with Counting(daemon) as added:
+            daemon.chat(MODEL)
+        added.check("nexus_routing_exclusions_total", 1, reason="rate_limited_upstream")
+        added.check("nexus_retries_total", 0)
+        eq(next(row for row in daemon.stats()["backends"] if row["name"] == "a")["circuit"],
+           "closed", "that is no failure: its circuit stays closed")
+
+
+def test_without_a_time_nobody_is_left_alone():
+    with pair() as (daemon, a, b):
+        for behaviour in ({"status": 429}, {"status": 429, "retry_after": "soon"},
+                          {"status": 503, "retry_after": 300}):
+            a.behave(behaviour)
+            eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "b answers")
+            eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", f"then a again: {behaviour}")
+
+
+def test_it_comes_back():
+    with pair() as (daemon, a, b):
+        a.behave({"status": 429, "retry_after": 1})
+        eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "b answers")
+        ok(held(daemon, "a") == 1, "a is held")
+        ok(wait_until(lambda: daemon.chat(MODEL).header("x-nexus-backend") == "a"),
+           "and gets requests again when its second is over")
+
+
+def test_the_last_answer_is_passed_on():
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)]) as (daemon, _):
+        a.behave({"status": 429, "retry_after": 300, "body": "slow  down"})
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq((answer.status, answer.body, answer.header("retry-after")),
+           (429, b"slow  down", "300"), "as it is: nobody waits five minutes for a retry")
+        added.check_request(LABEL, "a", 429, "rate_limited")
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        error = answer.error()
+        eq((answer.status, error["code"]), (503, "no_healthy_backend"), "the next one: 503")
+        eq(error["context"]["excluded"], [{"backend": "a", "reason": "rate_limited_upstream"}],
+           "and why")
+        ok(290 < int(answer.header("retry-after")) <= 300, "and when to come back", answer)
+        eq(error["context"]["retry_after_seconds"], int(answer.header("retry-after")), "twice")
+        added.check_request(LABEL, "none", 503, "no_healthy_backend")
+        eq(len(a.log()), 1, "a was not asked")
+
+
+def test_no_backend_is_believed_everything():
+    with pair() as (daemon, a, b):
+        a.behave({"status": 429, "retry_after": 10 ** 9})
+        daemon.chat(MODEL)
+        ok(590 < held(daemon, "a") <= 600, "ten minutes at most", held(daemon, "a"))
+
+
+def test_another_server():
+    with pair() as (daemon, a, b):
+        a.behave({"status": 429, "retry_after": 300})
+        daemon.chat(MODEL)
+        c = FakeBackend("a", [MODEL])
+        daemon.config_path.write_text(daemon.make_config(
+            backends=[backend(c, priority=1), backend(b, priority=2)],
+            routing={"strategy": "priority_only"}))
+        daemon.kill(1)
+        ok(daemon.wait_stderr("configuration reloaded"), "a reload gives a another address")
+        daemon.wait_healthy(2)
+        eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", "which is asked at once")
+        c.stop()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
