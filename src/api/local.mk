@@ -43,6 +43,8 @@ libnexusd_a_SOURCES += \
 	src/api/router.c \
 	src/api/router.h \
 	src/api/routes.def \
+	src/api/session_key.c \
+	src/api/session_key.h \
 	src/api/stats_json.c \
 	src/api/stats_json.h \
 	src/api/stats_tally.c \

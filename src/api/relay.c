@@ -9,6 +9,7 @@
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 #include "api/route_hints.h"
+#include "api/session_key.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "upstream/retry_after.h"
@@ -277,6 +278,8 @@ static void instruct(struct attempts *attempts, const struct request *request,
 	attempts->demand = route_table_demand(request->table, attempts->asked,
 					      (struct str){wanted->model, wanted->model_bytes});
 	attempts->tier_wish = hints->tier_wish;
+	if (attempts->strategy->wants_session)
+		attempts->session = session_key_hash(request);
 	attempts->needs = wanted->needs;
 	attempts->prompt_tokens_min = wanted->text_bytes / BYTES_PER_TOKEN_MAX;
 }
@@ -299,6 +302,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	    loop_timer_set(relay_loop(relay), &relay->deadline,
 			   request->exchange->arrival_ns +
 				   relay->request->table->config->timeouts.total) < 0) {
+		attempts_done(&relay->attempts);
 		free(relay);
 		return NULL;
 	}

@@ -88,6 +88,11 @@ uint64_t hash_bytes(struct hash_seed seed, const void *bytes, size_t n)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+uint64_t hash_stable(uint64_t before, struct str text)
+{
+	return hash_bytes((struct hash_seed){before, 0x6e65787573640000u}, text.p, text.n);
+}
+
 static uint64_t splitmix64(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15u;

@@ -18,6 +18,10 @@ struct hash_seed {
 struct hash_seed hash_seed_new(void);
 uint64_t hash_bytes(struct hash_seed seed, const void *bytes, size_t n);
 
+/* The same in every process on every machine, so that gateways agree; for what may collide. Hashes
+ * text after text into one when each is given the hash so far, the first one 0. */
+uint64_t hash_stable(uint64_t before, struct str text);
+
 /* Uniform pseudo-random numbers that need no secrecy (jitter, the random strategy): xoshiro256**,
  * one per thread. */
 struct hash_random {

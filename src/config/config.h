@@ -160,6 +160,7 @@ struct config {
 
 	struct {
 		char *strategy;
+		char *session_key; /* "user", "prefix" or "header:NAME" */
 		uint64_t max_retries;
 		struct {
 			uint64_t priority, load, latency; /* percent */

@@ -33,6 +33,7 @@
 	X(URL, char *, N_("write one such as \"http://127.0.0.1:8000\""))                        \
 	X(ADDRESS, char *, N_("write one such as \"127.0.0.1:8000\""))                           \
 	X(RECEIVER, char *, N_("write one such as \"udp://127.0.0.1:8125\""))                    \
+	X(SESSION_KEY, char *, N_("write user, prefix, or header: and a name"))                  \
 	X(WORD, char *, N_("write one of: "))                                                    \
 	X(CHOICE, unsigned, N_("write one of: "))                                                \
 	X(EITHER, bool, N_("write one of: "))                                                    \

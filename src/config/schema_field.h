@@ -33,6 +33,7 @@ static inline bool field_is_text(const struct option *option)
 	case OPTION_URL:
 	case OPTION_ADDRESS:
 	case OPTION_RECEIVER:
+	case OPTION_SESSION_KEY:
 	case OPTION_WORD:
 		return true;
 	default:

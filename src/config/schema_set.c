@@ -244,6 +244,17 @@ static int set_route(const struct assignment *a, void *field)
 	return replace_text(a, field, path);
 }
 
+static bool is_session_key(struct str text)
+{
+	struct str name = text, kind = str_split(&name, ':');
+
+	if (!name.p)
+		return str_eq(kind, STR_LITERAL("user")) || str_eq(kind, STR_LITERAL("prefix"));
+	/* The field names of RFC 9110, section 5.1. */
+	return str_eq(kind, STR_LITERAL("header")) && name.n > 0 &&
+	       !name.p[strspn(name.p, ALPHANUMERIC "!#$%&'*+-.^_`|~")];
+}
+
 /* The rules that a type has beyond those of every text; NULL when kept. */
 static const char *text_check(enum option_type type, const char *text)
 {
@@ -252,6 +263,8 @@ static const char *text_check(enum option_type type, const char *text)
 		return is_name(text) ? NULL : N_("has a character that is not allowed in a name");
 	case OPTION_GLOB:
 		return glob_is_valid(str_of(text)) ? NULL : N_("is no pattern");
+	case OPTION_SESSION_KEY:
+		return is_session_key(str_of(text)) ? NULL : N_("is not understood");
 	case OPTION_PATH:
 		return text[0] == '/' ? NULL : N_("does not begin with a slash");
 	default:
@@ -327,6 +340,7 @@ int schema_set(const struct option *option, void *object, const struct config_va
 		[OPTION_URL] = assignment_set_text,
 		[OPTION_ADDRESS] = assignment_set_text,
 		[OPTION_RECEIVER] = assignment_set_text,
+		[OPTION_SESSION_KEY] = assignment_set_text,
 		[OPTION_WORD] = set_word,
 		[OPTION_CHOICE] = set_choice,
 		[OPTION_EITHER] = set_either,

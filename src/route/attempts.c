@@ -208,6 +208,7 @@ static const struct candidate *pick(struct attempts *a, enum wanted wanted)
 		.table = a->table,
 		.model = a->current,
 		.usable = usable,
+		.session = a->session,
 		.random = a->random,
 	};
 	bool is_panic = attempts_is_panic(a, a->current);

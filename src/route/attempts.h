@@ -56,6 +56,7 @@ struct attempts {
 	size_t next_fallback;
 	struct demand demand; /* for the name asked for; also of fallbacks */
 	enum tier_wish tier_wish;
+	uint64_t session; /* what the request belongs to, hashed; 0 unknown */
 	unsigned needs;
 	uint64_t prompt_tokens_min; /* a lower bound; excludes models whose known context is smaller
 				     */
@@ -86,7 +87,8 @@ struct attempts {
 };
 
 /* `a` keeps borrowing `table`, which the request references, and `random`. The caller sets `needs`,
- * `prompt_tokens_min`, `tier_wish` and what an alias adds to `demand` afterwards. -ENOMEM. */
+ * `prompt_tokens_min`, `tier_wish`, `session` and what an alias adds to `demand` afterwards.
+ * -ENOMEM. */
 int attempts_init(struct attempts *a, const struct route_table *table, struct route_model *asked,
 		  struct hash_random *random) MUST_CHECK;
 void attempts_done(struct attempts *a);

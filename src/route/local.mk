@@ -22,5 +22,6 @@ libnexusd_a_SOURCES += \
 	src/route/strategy_priority_only.c \
 	src/route/strategy_random.c \
 	src/route/strategy_round_robin.c \
+	src/route/strategy_session.c \
 	src/route/strategy_smart.c \
 	src/route/strategy_weighted.c

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/glob.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "route/listing.h"
 #include "route/model_state.h"
@@ -117,6 +118,7 @@ static bool set_candidate(struct builder *b, struct candidate *candidate,
 		.backend = b->table->backends[listing->index],
 		.config = &b->table->config->backends[listing->index],
 		.demand = &model->demand,
+		.place = hash_stable(0, str_of(b->table->config->backends[listing->index].name)),
 		.restricted =
 			strcmp(b->table->config->backends[listing->index].zone, "restricted") == 0,
 		.price = find_price(b->table->config, model->id),

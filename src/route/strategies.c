@@ -7,7 +7,7 @@
 static const struct strategy *const strategies[] = {
 	&strategy_smart,         &strategy_round_robin,  &strategy_weighted,
 	&strategy_least_pending, &strategy_power_of_two, &strategy_priority_only,
-	&strategy_random,
+	&strategy_random,        &strategy_session,
 };
 
 const struct strategy *strategy_at(size_t index)

@@ -13,6 +13,7 @@ struct choice {
 	const struct route_model *model;
 	const struct candidate *const *usable; /* n >= 1 */
 	size_t n;
+	uint64_t session;           /* what the request belongs to, hashed; 0 unknown */
 	struct hash_random *random; /* the thread's */
 };
 
@@ -20,10 +21,12 @@ struct strategy {
 	const char *name; /* as in routing.strategy */
 	/* Returns an index below choice->n. Any thread. */
 	size_t (*pick)(const struct choice *choice);
+	bool wants_session; /* choice->session is of use */
 };
 
 extern const struct strategy strategy_smart, strategy_round_robin, strategy_weighted,
-	strategy_least_pending, strategy_power_of_two, strategy_priority_only, strategy_random;
+	strategy_least_pending, strategy_power_of_two, strategy_priority_only, strategy_random,
+	strategy_session;
 
 /* NULL when unknown. */
 const struct strategy *strategy_find(const char *name);

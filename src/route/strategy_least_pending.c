@@ -12,4 +12,4 @@ static size_t pick(const struct choice *choice)
 	return strategy_best(choice, score);
 }
 
-const struct strategy strategy_least_pending = {"least_pending", pick};
+const struct strategy strategy_least_pending = {.name = "least_pending", .pick = pick};

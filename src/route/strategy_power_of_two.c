@@ -20,4 +20,4 @@ static size_t pick(const struct choice *choice)
 		       : one;
 }
 
-const struct strategy strategy_power_of_two = {"power_of_two", pick};
+const struct strategy strategy_power_of_two = {.name = "power_of_two", .pick = pick};

@@ -12,4 +12,4 @@ static size_t pick(const struct choice *choice)
 	return strategy_best(choice, score);
 }
 
-const struct strategy strategy_priority_only = {"priority_only", pick};
+const struct strategy strategy_priority_only = {.name = "priority_only", .pick = pick};

@@ -6,4 +6,4 @@ static size_t pick(const struct choice *choice)
 	return (size_t)hash_random_below(choice->random, choice->n);
 }
 
-const struct strategy strategy_random = {"random", pick};
+const struct strategy strategy_random = {.name = "random", .pick = pick};

@@ -6,4 +6,4 @@ static size_t pick(const struct choice *choice)
 	return strategy_turn(choice, choice->n);
 }
 
-const struct strategy strategy_round_robin = {"round_robin", pick};
+const struct strategy strategy_round_robin = {.name = "round_robin", .pick = pick};

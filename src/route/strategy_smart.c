@@ -27,4 +27,4 @@ static size_t pick(const struct choice *choice)
 	return strategy_best(choice, score);
 }
 
-const struct strategy strategy_smart = {"smart", pick};
+const struct strategy strategy_smart = {.name = "smart", .pick = pick};

@@ -42,4 +42,4 @@ static size_t pick(const struct choice *choice)
 	return i;
 }
 
-const struct strategy strategy_weighted = {"weighted", pick};
+const struct strategy strategy_weighted = {.name = "weighted", .pick = pick};

@@ -62,7 +62,8 @@ static const char full[] =
 	"      tools = true; json_mode = false; } ); },\n"
 	"  { name = \"cloud\"; type = \"openai\"; url = \"https://[::1]/api/v1\";\n"
 	"    forward_authorization = true; models = [ \"llama3:70b\" ]; } );\n"
-	"routing: { strategy = \"random\"; max_retries = 4; weights: { load = 100; };\n"
+	"routing: { strategy = \"random\"; session_key = \"header:X-Chat\"; max_retries = 4; "
+	"weights: { load = 100; };\n"
 	"  aliases = ( { name = \"a\"; model = \"b\"; }, { name = \"b\"; model = \"c\"; },\n"
 	"    { name = \"c\"; model = \"m\"; } );\n"
 	"  fallbacks = ( { model = \"m\"; to = [ \"n\", \"o\" ]; } );\n"
@@ -147,6 +148,7 @@ static void check_full_statsd(const struct config *config)
 static void check_full_routing_and_metrics(const struct config *config)
 {
 	is_text(config->routing.strategy, "random", "strategy");
+	is_text(config->routing.session_key, "header:X-Chat", "session_key");
 	is_u64(config->routing.max_retries, 4, "max_retries");
 	is_u64(config->routing.weights.load, 100, "one weight");
 	is_u64(config->routing.weights.latency, 20, "the others keep their defaults");

@@ -122,6 +122,18 @@ static const struct {
 	 "t.conf:2: the policy for \"a*\" exists already at t.conf:1; rename or remove one"},
 	{"prices = ( { model = \"[a\"; prompt = 1; } );",
 	 "t.conf:1: prices.model is no pattern; " GLOB_ADVICE},
+	{"routing: { session_key = \"cookie\"; };",
+	 "t.conf:1: routing.session_key is not understood; write user, prefix, or header: and a "
+	 "name"},
+	{"routing: { session_key = \"header:\"; };",
+	 "t.conf:1: routing.session_key is not understood; write user, prefix, or header: and a "
+	 "name"},
+	{"routing: { session_key = \"header:a b\"; };",
+	 "t.conf:1: routing.session_key is not understood; write user, prefix, or header: and a "
+	 "name"},
+	{"routing: { session_key = \"user:x\"; };",
+	 "t.conf:1: routing.session_key is not understood; write user, prefix, or header: and a "
+	 "name"},
 	{BACKEND(URL "zone = \"closed\";"),
 	 "t.conf:1: backends.zone has a value that is not understood; "
 	 "write one of: restricted open"},

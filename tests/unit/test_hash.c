@@ -73,11 +73,27 @@ static void test_clock(void)
 	ok(clock_realtime_msec() > 0, "there is a date");
 }
 
+/* As it was at first: a change would move every session. */
+#define STABLE_GPU_1 0xae346119c55b1029u
+
+static void test_stable(void)
+{
+	uint64_t hash = hash_stable(0, STR_LITERAL("gpu-1"));
+
+	ok(hash == STABLE_GPU_1, "the same everywhere and for ever: %#llx",
+	   (unsigned long long)hash);
+	ok(hash_stable(hash, STR_LITERAL("x")) != hash_stable(0, STR_LITERAL("gpu-1x")),
+	   "texts after another are not one text");
+	ok(hash_stable(hash, STR_LITERAL("x")) != hash_stable(1, STR_LITERAL("x")),
+	   "what came before counts");
+}
+
 int main(void)
 {
 	test_known_answers();
 	test_seed();
 	test_random();
 	test_clock();
+	test_stable();
 	return tap_done();
 }

@@ -228,6 +228,107 @@ static void test_weighted(struct bed *bed)
 	}
 }
 
+#define N_SESSIONS 3000
+
+/* Where each session goes; and how many go to each backend. */
+static void place_sessions(struct bed *bed, unsigned char places[N_SESSIONS],
+			   unsigned counts[N_BACKENDS])
+{
+	memset(counts, 0, N_BACKENDS * sizeof(*counts));
+	for (unsigned i = 0; i < N_SESSIONS; i++) {
+		bed->choice.session = hash_stable(1, (struct str){(const char *)&i, sizeof(i)});
+		places[i] = (unsigned char)(bed->usable[strategy_session.pick(&bed->choice)]
+						    ->backend->name[0]);
+		counts[places[i] - 'a']++;
+	}
+}
+
+static bool is_near(unsigned got, unsigned want)
+{
+	return got * 100 > want * 93 && got * 100 < want * 107;
+}
+
+static unsigned count_moved(const unsigned char *one, const unsigned char *other,
+			    unsigned char except)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < N_SESSIONS; i++)
+		n += one[i] != other[i] && one[i] != except;
+	return n;
+}
+
+static void test_sessions(struct bed *bed)
+{
+	static unsigned char before[N_SESSIONS], after[N_SESSIONS];
+	unsigned counts[N_BACKENDS];
+
+	for (size_t i = 0; i < N_BACKENDS; i++) {
+		bed->fleet.backend_configs[i].weight = 1;
+		set_backend(bed, i, (const uint64_t[]){50, 0, 0});
+	}
+	place_sessions(bed, before, counts);
+	ok(is_near(counts[0], 1000) && is_near(counts[1], 1000) && is_near(counts[2], 1000),
+	   "even: %u %u %u", counts[0], counts[1], counts[2]);
+	place_sessions(bed, after, counts);
+	is_u64(count_moved(before, after, 0), 0, "they stay where they are");
+	/* b is out; the order of the others changes, too. */
+	bed->usable[0] = &bed->choice.model->candidates[2];
+	bed->usable[1] = &bed->choice.model->candidates[0];
+	bed->choice.n = 2;
+	place_sessions(bed, after, counts);
+	is_u64(count_moved(before, after, 'b'), 0, "when one goes only its own move");
+	ok(is_near(counts[0], 1500), "to all of the others: %u", counts[0]);
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		bed->usable[i] = &bed->choice.model->candidates[i];
+	bed->choice.n = N_BACKENDS;
+	bed->fleet.backend_configs[0].weight = 4;
+	place_sessions(bed, after, counts);
+	ok(is_near(counts[0], 2000) && is_near(counts[1], 500), "by weight: %u %u %u", counts[0],
+	   counts[1], counts[2]);
+}
+
+static void test_session_bounds(struct bed *bed)
+{
+	unsigned counts[N_BACKENDS];
+	size_t home;
+
+	bed->fleet.backend_configs[0].weight = 1;
+	bed->choice.session = 77;
+	home = strategy_session.pick(&bed->choice);
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		set_backend(bed, i, (const uint64_t[]){50, 40, 0});
+	is_u64(strategy_session.pick(&bed->choice), home, "busy, but not busier than others");
+	atomic_store(&bed->usable[home]->backend->pending, 60);
+	ok(strategy_session.pick(&bed->choice) != home, "above 5/4 of its share it is passed by");
+	bed->fleet.backend_configs[home].weight = 3;
+	is_u64(strategy_session.pick(&bed->choice), home, "a heavier one may have more");
+	bed->fleet.backend_configs[home].weight = 1;
+	/* One session alone, all of whose requests stay in flight. */
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		set_backend(bed, i, (const uint64_t[]){50, 0, 0});
+	memset(counts, 0, sizeof(counts));
+	for (unsigned i = 0; i < 300; i++) {
+		size_t picked = strategy_session.pick(&bed->choice);
+
+		counts[picked]++;
+		atomic_fetch_add(&bed->usable[picked]->backend->pending, 1);
+	}
+	ok(counts[home] >= 100 && counts[home] <= 126, "one session never buries its backend: %u",
+	   counts[home]);
+}
+
+static void test_session_unknown(struct bed *bed)
+{
+	unsigned counts[N_BACKENDS];
+
+	for (size_t i = 0; i < N_BACKENDS; i++)
+		set_backend(bed, i, (const uint64_t[]){i == 1 ? 1 : 90, 0, 0});
+	bed->choice.session = 0;
+	tally(bed, &strategy_session, 6, counts);
+	check_counts(counts, (const unsigned[]){0, 6, 0}, "without a session it is smart");
+}
+
 static void test_random(struct bed *bed)
 {
 	unsigned counts[N_BACKENDS];
@@ -275,6 +376,9 @@ int main(void)
 
 	bed_init(&bed);
 	test_round_robin(&bed);
+	test_sessions(&bed);
+	test_session_bounds(&bed);
+	test_session_unknown(&bed);
 	test_smart(&bed);
 	test_priority_only(&bed);
 	test_least_pending(&bed);
