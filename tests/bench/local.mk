@@ -2,6 +2,7 @@
 # Benchmarks are programs a person runs: nothing here is part of make check.
 bench_programs = \
 	tests/bench/registry \
+	tests/bench/route \
 	tests/bench/load \
 	tests/bench/mock
 EXTRA_PROGRAMS += $(bench_programs)
@@ -16,6 +17,8 @@ EXTRA_DIST += \
 
 tests_bench_registry_SOURCES = \
 	tests/bench/registry.c
+tests_bench_route_SOURCES = \
+	tests/bench/route.c
 tests_bench_load_SOURCES = \
 	tests/bench/load.c \
 	tests/bench/load_client.c \
@@ -47,4 +50,7 @@ bench-metrics: all $(bench_programs)
 	NEXUSD='$(abs_top_builddir)/nexusd' NEXUSD_BUILD='$(abs_top_builddir)' \
 		'$(srcdir)/tests/bench/metrics'
 
-.PHONY: bench-quick bench-metrics
+bench-route: tests/bench/route
+	tests/bench/route
+
+.PHONY: bench-quick bench-metrics bench-route

@@ -25,7 +25,7 @@ def fleet():
     home, cloud, big = (FakeBackend(name, MODELS) for name in (HOME, CLOUD, BIG))
     rows = [backend(home, priority=3), backend(cloud, kind="openai", priority=1, tier=2),
             backend(big, kind="vllm", zone="restricted", priority=2, tier=3)]
-    return Rig([home, cloud, big], backends=rows,
+    return Rig([home, cloud, big], backends=rows, breaker={"failures": 0, "error_rate": 0},
                routing={"strategy": "priority_only", "policies": POLICIES, "max_retries": 1,
                         "aliases": [{"name": "private-name", "model": "free"},
                                     {"name": "other-name", "model": "private-name"},
