@@ -7,6 +7,7 @@
 
 #include "api/api_state.h"
 #include "api/control.h"
+#include "api/cors.h"
 #include "api/form.h"
 #include "api/media.h"
 #include "api/pieces.h"
@@ -154,10 +155,12 @@ static void begin(struct exchange *exchange, enum problem refusal)
 	}
 	problem = router_match(request);
 	if (refusal != N_PROBLEMS)
-		request_problem(request, refusal, NULL, NULL, NULL);
+		problem = refusal;
 	else if (exchange->is_reserved && !is_for_watchers(request))
-		request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
-	else if (problem != N_PROBLEMS)
+		problem = PROBLEM_OVERLOADED;
+	else if (problem == PROBLEM_METHOD_NOT_ALLOWED && cors_answers(request))
+		return;
+	if (problem != N_PROBLEMS)
 		request_problem(request, problem, NULL, NULL, NULL);
 	else if (request->route->flags & ROUTE_MODEL)
 		judge_model_head(request);

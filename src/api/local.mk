@@ -15,6 +15,8 @@ libnexusd_a_SOURCES += \
 	src/api/control.h \
 	src/api/form.c \
 	src/api/form.h \
+	src/api/cors.c \
+	src/api/cors.h \
 	src/api/forward.c \
 	src/api/forward.h \
 	src/api/media.c \

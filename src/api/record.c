@@ -197,13 +197,15 @@ void record_end(struct request *request)
 	struct api *api = request->api;
 	struct exchange *exchange = request->exchange;
 	uint64_t end_ns = clock_monotonic_ns(), duration_ns = end_ns - exchange->arrival_ns;
+	enum record_method method = method_of(exchange->method);
 
 	slab_gauge_add(api->in.slab, api->series.active_requests, -1);
 	slab_add(api->in.slab, api->series.received[SIDE_CLIENT], exchange->body.len);
 	slab_add(api->in.slab, api->series.sent[SIDE_CLIENT], exchange->sent_bytes);
-	count_gateway(api, request->route, method_of(exchange->method), request->status,
-		      duration_ns);
-	if (request->route && (request->route->flags & ROUTE_MODEL)) {
+	count_gateway(api, request->route, method, request->status, duration_ns);
+	/* Whoever asks what may be done asks for no model. */
+	if (request->route && (request->route->flags & ROUTE_MODEL) &&
+	    method != RECORD_METHOD_OPTIONS) {
 		count_model(request, duration_ns);
 		count_overhead(request, end_ns);
 		request_log_end(&api->log, request, end_ns);

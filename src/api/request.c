@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/cors.h"
 #include "api/pieces.h"
 #include "api/router.h"
 #include "base/jsonx.h"
@@ -33,6 +34,7 @@ void request_common_headers(struct request *request)
 {
 	/* One that memory or the grammar refuses is left out: the answer matters more. */
 	(void)!exchange_add_header(request->exchange, "X-Request-Id", request->id);
+	cors_add_headers(request);
 }
 
 static void send_document(struct request *request, unsigned status, const char *content_type,

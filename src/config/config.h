@@ -142,6 +142,8 @@ struct breaker_config {
 struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
+	char **cors_origins;
+	size_t n_cors_origins;
 	bool allow_unauthenticated;
 	uint64_t workers; /* 0: one per CPU */
 	char *credentials_directory;

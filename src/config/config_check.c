@@ -296,6 +296,23 @@ static int check_exposure(const struct config *config, struct buf *error)
 			    "no listener has the face api; add it to the faces of one");
 }
 
+static int check_origins(const struct config *config, struct buf *error)
+{
+	const struct config_origin place = {config->n_files ? config->files[0] : NULL, 0};
+
+	for (size_t i = 0; i < config->n_cors_origins; i++) {
+		struct str origin = str_of(config->cors_origins[i]);
+
+		if (!str_eq(origin, STR_LITERAL("*")) && !endpoint_is_origin(origin))
+			return config_error(
+				error, place,
+				"cors_origins has an element that no browser sends as "
+				"an origin; write such as \"https://chat.example.org\", "
+				"without a path, or \"*\"");
+	}
+	return 0;
+}
+
 /* Room for the rest of a line in the smallest packet. */
 enum { TAGS_MAX_BYTES = 320 };
 
@@ -370,6 +387,8 @@ int config_check(struct config *config, struct buf *error)
 		r = check_fallback_targets(config, error);
 	if (r == 0)
 		r = check_exposure(config, error);
+	if (r == 0)
+		r = check_origins(config, error);
 	if (r == 0)
 		r = check_statsd(config, error);
 	return r;

@@ -249,6 +249,24 @@ bool endpoint_address_is_ephemeral(const char *address)
 	       str_to_u64(port, &number) == 0 && number == 0;
 }
 
+/* RFC 6454 section 6.1. Apps and extensions have schemes of their own. */
+bool endpoint_is_origin(struct str origin)
+{
+	struct str rest = origin, scheme = str_split(&rest, ':'), host, port;
+
+	for (size_t i = 0; i < origin.n; i++)
+		if (origin.p[i] >= 'A' && origin.p[i] <= 'Z')
+			return false;
+	for (size_t i = 0; i < scheme.n; i++)
+		if (!is_alphanumeric(scheme.p[i]) && !memchr("+-.", scheme.p[i], 3))
+			return false;
+	if (scheme.n == 0 || !rest.p || !str_has_prefix(rest, STR_LITERAL("//")))
+		return false;
+	rest = (struct str){rest.p + 2, rest.n - 2};
+	return split_authority(rest, &host, &port) && is_host_or_v6(host) &&
+	       (!port.p || is_port(port, 1));
+}
+
 static const char *path_of_receiver(struct str path, struct endpoint_receiver *ret_receiver)
 {
 	if (path.n == 0 || path.p[0] != '/')

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The grammar of the three kinds of network place in the configuration: base URLs of backends
- * (RFC 3986, http and https only), addresses of listeners and of receivers of metrics. Nothing is
- * resolved here.
+ * The grammar of the kinds of network place in the configuration: base URLs of backends (RFC 3986,
+ * http and https only), addresses of listeners and of receivers of metrics, origins of web pages.
+ * Nothing is resolved here.
  * What is wrong comes back as a constant "is …; what to do" that fits behind an option's name and
  * quotes nothing, since a URL may hold a password.
  */
@@ -24,6 +24,9 @@ const char *endpoint_address_check(const char *address);
 bool endpoint_address_is_local(const char *address);
 /* Of a correct address: does the kernel choose the port? */
 bool endpoint_address_is_ephemeral(const char *address);
+
+/* Is it an origin as browsers write it: scheme://host[:port], in lower case? */
+bool endpoint_is_origin(struct str origin);
 
 /* X(id, what its addresses begin with) */
 #define ENDPOINT_TRANSPORTS(X) \

@@ -15,6 +15,7 @@
 	static_assert(offsetof(type, count) == offsetof(type, list) + sizeof(void *), \
 		      "the count follows its list")
 COUNT_FOLLOWS(struct config, listeners, n_listeners);
+COUNT_FOLLOWS(struct config, cors_origins, n_cors_origins);
 COUNT_FOLLOWS(struct config, backends, n_backends);
 COUNT_FOLLOWS(struct config, routing.aliases, routing.n_aliases);
 COUNT_FOLLOWS(struct config, routing.fallbacks, routing.n_fallbacks);

@@ -49,6 +49,7 @@ EXTRA_DIST += \
 	tests/system/test_change.py \
 	tests/system/test_connections.py \
 	tests/system/test_crowd.py \
+	tests/system/test_cors.py \
 	tests/system/test_drain.py \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
