@@ -2,6 +2,7 @@
 /* The command line: argv becomes options, daemon_run() does the rest. */
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "base/i18n.h"
 #include "base/version.h"
@@ -71,6 +72,8 @@ int main(int argc, char **argv)
 	}
 	if (check)
 		return daemon_check_config(options.config_path);
+	/* Keys are in memory: no image of it on a disk, no look at it by others of one user. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	/* The log is in English, whoever starts it. */
 	i18n_end();
 	log_init(LOG_JOURNAL_SOCKET);

@@ -81,8 +81,11 @@ def test_no_descriptor_is_left():
             connection.request("GET", "/metrics")
             return Metrics(connection.read_response().body.decode())
         metrics = scrape()
-        ok(wait_until(lambda: scrape().get("process_open_fds") in (None, daemon.open_fds())),
-           "process_open_fds is left out or right")
+
+        def is_left_out_or_right():
+            n = scrape().get("process_open_fds")
+            return n is None or n == daemon.open_fds()
+        ok(wait_until(is_left_out_or_right), "process_open_fds is left out or right")
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
     eq(metrics.get("process_max_fds"), 3, "process_max_fds follows the limit")
     for name in ("process_resident_memory_bytes", "process_virtual_memory_bytes",
