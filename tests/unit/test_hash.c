@@ -40,6 +40,26 @@ static void test_seed(void)
 	ok(a.k0 != b.k0 && a.k1 != b.k1, "seeds differ");
 }
 
+/* Keys that somebody chose to fall into one slot of a table with a seed that he knows. */
+static void test_flooding(void)
+{
+	enum { SLOTS = 256, KEYS = 1000 };
+	const struct hash_seed known = {0, 0}, fresh = hash_seed_new();
+	unsigned int counts[SLOTS] = {0}, most = 0;
+	size_t n = 0;
+
+	for (uint64_t key = 0; n < KEYS; key++) {
+		if (hash_bytes(known, &key, sizeof(key)) % SLOTS)
+			continue;
+		counts[hash_bytes(fresh, &key, sizeof(key)) % SLOTS]++;
+		n++;
+	}
+	for (size_t i = 0; i < SLOTS; i++)
+		most = counts[i] > most ? counts[i] : most;
+	ok(most < 30, "keys that collide under one seed are spread under another: %u of %d in a slot",
+	   most, KEYS);
+}
+
 static void test_random(void)
 {
 	/* The outputs for this state are published with the reference implementation's ports. */
@@ -92,6 +112,7 @@ int main(void)
 {
 	test_known_answers();
 	test_seed();
+	test_flooding();
 	test_random();
 	test_clock();
 	test_stable();
