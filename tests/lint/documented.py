@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every row of the four tables is in a manual and in a test."""
 
+import os
 import re
 import subprocess
 
@@ -61,6 +62,17 @@ tests = [tap.read(path) for path in tap.files("tests", suffixes=(".c", ".h", ".p
          if not path.startswith(("tests/lint/", "tests/bench/",
                                  "tests/interop/alerts.py"))]  # which invents its series
 
+def missing_proofs(page):
+    """Tests and files that a page names and that are not there."""
+    text = tap.read(page)
+    named = [(f"tests/system/test_{module}.py", f"def {test}(") for module, test in
+             re.findall(r"`(\w+)\.(test_\w+)`", text)]
+    named += [(path, "") for path in re.findall(r"`((?:src|tests|scripts|data|docs)/[\w./-]+)`", text)]
+    return [f"{path} {test}: named in {page}, and not there" for path, test in named
+            if not os.path.exists(os.path.join(tap.TREE, path)) or
+            (test and test not in tap.read(path))]
+
+
 metrics = [row[2] for row in rows("src/metrics/catalog.def")]
 options = [GROUPS[row[0]] + row[1] for row in rows("src/config/schema.def")]
 routes = [row[2] for row in rows("src/api/routes.def")]
@@ -77,4 +89,6 @@ tap.none(untested({path: [[path.replace("{id}", "")]] for path in routes}),
          "every route is in a test")
 tap.none(untested({code: [[code]] for code in problems}), "every problem is in a test")
 tap.none(untested({path: option_words(path) for path in options}), "every option is in a test")
+for page in tap.files("docs", suffixes=(".md",)):
+    tap.none(missing_proofs(page), f"what {page} names as shown is there")
 tap.done()
