@@ -120,8 +120,10 @@ static const char *route_reason(const struct relay *relay)
 {
 	if (is_failover(relay))
 		return "failover";
-	return attempts_has_left_out(&relay->attempts, EXCLUDED_PRIVACY) ? "privacy-requirement"
-									 : "capability-match";
+	if (attempts_has_left_out(&relay->attempts, EXCLUDED_PRIVACY))
+		return "privacy-requirement";
+	return attempts_has_left_out(&relay->attempts, EXCLUDED_RATE_LIMITED) ? "capacity-overflow"
+									      : "capability-match";
 }
 
 void reply_head_describe(const struct relay *relay)

@@ -130,6 +130,7 @@ def test_backends():
     row = rows[0]
     eq((row["type"], row["status"], row["healthy"], row["draining"], row["in_flight"],
         row["models"], row["priority"]), ("vllm", "healthy", True, False, 0, 1, 1), "a row")
+    eq((row["zone"], row["tier"], row["weight"]), ("restricted", 1, 1), "what policies look at")
     ok(row["url"].startswith("http://127.0.0.1:"), "its url", row)
     fresh = [{"name": "demo", "type": "demo"}]
     with Daemon(backends=fresh) as daemon:

@@ -129,6 +129,42 @@ def test_headers_that_say_nothing():
        "they are no business of the backend")
 
 
+def test_capacity_overflow():
+    a, b = FakeBackend("a", ["m"]), FakeBackend("b", ["m"])
+    with Rig([a, b], backends=[backend(a, priority=1), backend(b, priority=2)],
+             routing={"strategy": "priority_only"}) as (daemon, *_):
+        a.behave({"status": 429, "retry_after": 60})
+        eq(who(daemon.chat("m")), (200, "b", "restricted", "failover"), "a is too busy")
+        with Counting(daemon) as added:
+            eq(who(daemon.chat("m")), (200, "b", "restricted", "capacity-overflow"),
+               "and is not asked again")
+        added.check("nexus_routing_exclusions_total", 1, reason="rate_limited_upstream")
+
+
+def test_capabilities_have_three_values():
+    fakes = [FakeBackend(name, ["m"]) for name in ("no", "unknown", "yes")]
+    facts = ({"vision": False, "tools": False, "json_mode": False, "context_length": 100}, {},
+             {"vision": True, "tools": True, "json_mode": True, "context_length": 100000})
+    rows = [{**backend(fake), "models": [{"id": "m", **fact}]} for fake, fact in zip(fakes, facts)]
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+    with Rig(fakes, backends=rows, routing={"strategy": "round_robin"}) as (daemon, *_):
+        for name, fields in {
+                "tools": {"tools": [{"type": "function", "function": {"name": "f"}}]},
+                "JSON": {"response_format": {"type": "json_object"}},
+                "vision": {"messages": [image]},
+                "context": {"messages": [{"role": "user", "content": "word " * 500}]}}.items():
+            before = [len(fake.log()) for fake in fakes]
+            with Counting(daemon) as added:
+                for _ in range(4):
+                    daemon.post("/v1/chat/completions", {"model": "m", "messages": [], **fields})
+            eq([len(f.log()) - n for f, n in zip(fakes, before)], [0, 2, 2],
+               f"{name}: only a known no excludes")
+            added.check("nexus_routing_exclusions_total", 4, reason="capability")
+        for _ in range(3):
+            daemon.chat("m")
+        eq(len(fakes[0].log()), 1, "who needs nothing special may go anywhere")
+
+
 def test_what_is_shown():
     daemon, *_ = fleet()
     eq({row["name"]: row["zone"] for row in daemon.stats()["backends"]},
