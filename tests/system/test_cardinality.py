@@ -113,7 +113,9 @@ def test_many_backends_and_models():
     fakes = [FakeBackend(f"b{n:02}", names) for n in range(50)]
     rows = [backend(fake, discover=True) for fake in fakes]
     with Rig(fakes, backends=rows, routing={"strategy": "round_robin"}) as (daemon, *_):
-        ok(daemon.wait_models(*names), "50 backends list 200 models")
+        ok(wait_until(lambda: daemon.metrics().get("nexus_backends_healthy") == len(fakes)),
+           "50 backends answer their health checks")
+        ok(daemon.wait_models(*names), "and list 200 models")
         before = daemon.settled().get("nexus_metric_series")
         ok(before < 1500, "which bear no series by themselves", before)
         eq(send_all(daemon, chat_requests([n for n in names for _ in range(5)])), {200: 1000},
