@@ -31,6 +31,8 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_string(w, "url", str_of(config->url));
 	jsonw_string(w, "zone", str_of(config->zone));
 	jsonw_u64(w, "tier", config->tier);
+	if (config->address)
+		jsonw_string(w, "address", str_of(config->address));
 	jsonw_u64(w, "priority", config->priority);
 	jsonw_u64(w, "weight", config->weight);
 	jsonw_bool(w, "optional", config->optional);
@@ -123,12 +125,14 @@ void api_admin_undrain(struct request *request)
 	set_draining(request, false);
 }
 
+/* As it stands in the files. */
 void api_admin_config(struct request *request)
 {
+	const struct config *config = request->table->config;
 	struct buf body;
 	int r;
 
 	buf_init(&body, DOCUMENT_MAX_BYTES);
-	r = config_json_write(request->table->config, &body);
+	r = config_json_write(config->base ? config->base : config, &body);
 	request_document(request, 200, "application/json", &body, r);
 }

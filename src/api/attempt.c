@@ -103,6 +103,7 @@ static void describe_target(struct relay *relay)
 	relay->target = (struct target){
 		.transport = config->type == BACKEND_DEMO ? TARGET_DEMO : TARGET_HTTP,
 		.url = config->url,
+		.address = config->address,
 		.authorization = config->authorization,
 		.ca_file = config->ca_file,
 	};

@@ -2,6 +2,7 @@
 #include "backend/backend.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,24 @@ bool backend_set_models(struct backend *backend, struct backend_model *models, s
 	backend->n_models = n_models;
 	backend->models_generation++;
 	return true;
+}
+
+int backend_copy_models(struct backend *backend, const struct backend *from)
+{
+	struct backend_model *models = calloc(from->n_models + 1, sizeof(*models));
+
+	if (!models)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->n_models; i++) {
+		models[i] = from->models[i];
+		models[i].id = str_dup(str_of(from->models[i].id));
+		if (!models[i].id) {
+			backend_models_free(models, i);
+			return -ENOMEM;
+		}
+	}
+	(void)backend_set_models(backend, models, from->n_models);
+	return 0;
 }
 
 struct backend_model *backend_models_free(struct backend_model *models, size_t n_models)

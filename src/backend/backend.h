@@ -86,4 +86,6 @@ const char *backend_status_name(const struct backend *backend);
 /* Main thread: takes the array over, sorts it by id and drops ids given twice; tells whether it
  * differs from the old one. */
 bool backend_set_models(struct backend *backend, struct backend_model *models, size_t n_models);
+/* Main thread: from now on it lists what `from` does. -ENOMEM. */
+int backend_copy_models(struct backend *backend, const struct backend *from) MUST_CHECK;
 struct backend_model *backend_models_free(struct backend_model *models, size_t n_models);

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libnexusd_a_SOURCES += \
+	src/backend/address_book.c \
+	src/backend/address_book.h \
+	src/backend/address_list.c \
+	src/backend/address_list.h \
 	src/backend/backend.c \
 	src/backend/backend.h \
 	src/backend/backends.c \

@@ -32,8 +32,26 @@ struct config *config_ref(struct config *config)
 	return config;
 }
 
+/* Of the backends only copies have anything of their own. */
+static void free_expanded(struct config *config)
+{
+	for (size_t i = 0; config->backends && i < config->n_backends; i++) {
+		if (!config->backends[i].address)
+			continue;
+		free(config->backends[i].address);
+		free(config->backends[i].name);
+	}
+	free(config->backends);
+	config_unref(config->base);
+	free(config);
+}
+
 static void free_config(struct config *config)
 {
+	if (config->base) {
+		free_expanded(config);
+		return;
+	}
 	for (size_t i = 0; i < config->n_backends; i++)
 		config->backends[i].authorization = secrets_free(config->backends[i].authorization);
 	schema_object_done(SCOPE_ROOT, config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The configuration as the rest of nexusd reads it: immutable once loaded, shared by reference.
- * Times are nanoseconds, sizes bytes. Every field is fed by one row of schema.def, which also
+ * Times are nanoseconds, sizes bytes. Every option is fed by one row of schema.def, which also
  * relies on each list being followed by its count and each item beginning with its origin.
  */
 #pragma once
@@ -77,6 +77,7 @@ struct backend_config {
 	bool forward_authorization;
 	struct model_config *models; /* stated ones; none: discovered */
 	size_t n_models;
+	char *address; /* no option: the one of its host's to use, in digits; NULL: any */
 };
 
 struct alias_config {
@@ -223,8 +224,9 @@ struct config {
 	} log;
 
 	/* bookkeeping of config.c */
-	int references; /* atomic */
-	char **files;   /* the names the origins point to */
+	int references;      /* atomic */
+	struct config *base; /* a reference to what it was expanded from; NULL: as loaded */
+	char **files;        /* the names the origins point to */
 	size_t n_files;
 };
 

@@ -194,6 +194,19 @@ int endpoint_url_parse(struct str url, char **ret_url, const char **ret_wrong)
 	return 0;
 }
 
+bool endpoint_url_host_name(const char *url, struct str *ret_host)
+{
+	struct str rest = str_of(url), host, port;
+	struct in_addr ip;
+
+	if (!take_scheme(&rest) ||
+	    !split_authority((struct str){rest.p, authority_length(rest)}, &host, &port) ||
+	    host.n == 0 || host.p[0] == '[' || parse_ip(AF_INET, host, &ip))
+		return false;
+	*ret_host = host;
+	return true;
+}
+
 static bool is_unix(struct str address)
 {
 	return str_has_prefix(address, STR_LITERAL("unix:"));

@@ -17,6 +17,9 @@
  * -EINVAL with *ret_wrong, -ENOMEM. */
 int endpoint_url_parse(struct str url, char **ret_url, const char **ret_wrong) MUST_CHECK;
 
+/* Of a correct URL: its host, when that is a name and no address. */
+bool endpoint_url_host_name(const char *url, struct str *ret_host);
+
 /* NULL when it is host:port, [v6]:port or unix:/path, else what is wrong. */
 const char *endpoint_address_check(const char *address);
 /* Of a correct address: can only this machine reach it? A name other than localhost counts as

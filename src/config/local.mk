@@ -10,6 +10,8 @@ libnexusd_a_SOURCES += \
 	src/config/config_draft.h \
 	src/config/config_error.c \
 	src/config/config_error.h \
+	src/config/config_expand.c \
+	src/config/config_expand.h \
 	src/config/config_json.c \
 	src/config/config_json.h \
 	src/config/config_load.c \

@@ -103,7 +103,7 @@ int command_models(struct ctl *ctl)
 static bool is_name(const char *text)
 {
 	return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					   "0123456789._-")];
+					   "0123456789._-@")];
 }
 
 static int write_drains(const struct ctl *ctl, struct json_object *document, const void *context,

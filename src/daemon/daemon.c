@@ -43,6 +43,7 @@ static int config_up(struct daemon *daemon)
 		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
 			  error.data ? error.data : "");
 	} else {
+		daemon->loaded = config_ref(daemon->config);
 		daemon->started_with = config_ref(daemon->config);
 		reload_apply_log_level(daemon);
 	}
@@ -54,6 +55,7 @@ static void config_down(struct daemon *daemon)
 {
 	daemon->started_with = config_unref(daemon->started_with);
 	daemon->config = config_unref(daemon->config);
+	daemon->loaded = config_unref(daemon->loaded);
 }
 
 static struct registry_bounds bounds_of(const struct config_bounds *bounds)
@@ -134,32 +136,6 @@ static void client_down(struct daemon *daemon)
 {
 	daemon->client = client_free(daemon->client);
 	client_global_done();
-}
-
-static int backends_up(struct daemon *daemon)
-{
-	struct prober_inputs inputs = {
-		.loop = daemon->loop,
-		.client = daemon->client,
-		.registry = daemon->registry,
-		.slab = daemon->slab,
-		.models_changed = reload_models_changed,
-		.context = daemon,
-	};
-
-	daemon->backends = inputs.backends = backends_new();
-	if (!daemon->backends || !(daemon->prober = prober_new(&inputs)))
-		return -ENOMEM;
-	if (prober_configure(daemon->prober, daemon->config) < 0)
-		return -ENOMEM;
-	return reload_build_table(daemon);
-}
-
-static void backends_down(struct daemon *daemon)
-{
-	daemon->prober = prober_free(daemon->prober);
-	daemon->table = route_table_unref(daemon->table);
-	daemon->backends = backends_free(daemon->backends);
 }
 
 static int history_up(struct daemon *daemon)
@@ -350,12 +326,18 @@ static const struct stage {
 	int (*up)(struct daemon *daemon);
 	void (*down)(struct daemon *daemon);
 } stages[] = {
-	{"process", process_up, shutdown_end},      {"configuration", config_up, config_down},
-	{"metrics", metrics_up, metrics_down},      {"control", control_up, control_down},
-	{"signals", signals_up, signals_down},      {"client", client_up, client_down},
-	{"backends", backends_up, backends_down},   {"handover", inheritance_up, handover_down},
-	{"history", history_up, history_down},      {"statsd", statsd_up, statsd_down},
-	{"listeners", sockets_open, sockets_close}, {"workers", workers_up, workers_down},
+	{"process", process_up, shutdown_end},
+	{"configuration", config_up, config_down},
+	{"metrics", metrics_up, metrics_down},
+	{"control", control_up, control_down},
+	{"signals", signals_up, signals_down},
+	{"client", client_up, client_down},
+	{"backends", reload_backends_up, reload_backends_down},
+	{"handover", inheritance_up, handover_down},
+	{"history", history_up, history_down},
+	{"statsd", statsd_up, statsd_down},
+	{"listeners", sockets_open, sockets_close},
+	{"workers", workers_up, workers_down},
 	{"service", service_up, service_down},
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/control.h"
+#include "backend/address_book.h"
 #include "backend/backends.h"
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
@@ -19,7 +20,8 @@
 struct daemon {
 	const struct daemon_options *options;
 	struct lifecycle lifecycle;
-	struct config *config;
+	struct config *loaded;       /* as it stands in the files */
+	struct config *config;       /* in force: with a backend for each address of a name */
 	struct config *started_with; /* whose RESTART options are in force */
 	struct registry *registry;
 	struct slab *slab;
@@ -39,6 +41,7 @@ struct daemon {
 	struct control control; /* for the workers' admin face */
 	struct client *client;
 	struct backends *backends;
+	struct address_book *address_book;
 	struct prober *prober;
 	struct route_table *table; /* in force */
 	struct statsd *statsd;
@@ -76,12 +79,12 @@ bool daemon_is_stopping(const struct daemon *daemon);
 /* reload.c */
 /* The counters of reloads are there from the start: the first failure is a step from 0. */
 void reload_init(struct daemon *daemon);
-/* Builds a table from daemon->config and puts it in force everywhere. -ENOMEM keeps the old one. */
-int reload_build_table(struct daemon *daemon) MUST_CHECK;
+/* The stage of the backends: they are checked and looked up, and there is a first table. */
+int reload_backends_up(struct daemon *daemon) MUST_CHECK;
+void reload_backends_down(struct daemon *daemon);
 /* Reads the configuration anew; on any error the old one stays in force. last_reload says how it
  * went. */
 void reload_config(struct daemon *daemon);
-void reload_models_changed(void *daemon);
 void reload_rebuild_due(struct timer *timer);
 /* What the configuration in force, and the limit of open files, allow of connections. `before`:
  * what was in force, or NULL. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can change while requests run: the configuration and the backends' models. */
+/* What can change while requests run: the configuration, the backends' models and addresses. */
 #include <errno.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "config/config_expand.h"
 #include "daemon/daemon_state.h"
 #include "daemon/status.h"
 
@@ -50,7 +51,8 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
 }
 
-int reload_build_table(struct daemon *daemon)
+/* Puts a new one in force everywhere. -ENOMEM keeps the old one. */
+static int renew_table(struct daemon *daemon)
 {
 	struct route_table *table = build_table(daemon, daemon->config);
 
@@ -62,11 +64,11 @@ int reload_build_table(struct daemon *daemon)
 
 void reload_rebuild_due(struct timer *timer)
 {
-	if (reload_build_table(container_of(timer, struct daemon, rebuild)) < 0)
+	if (renew_table(container_of(timer, struct daemon, rebuild)) < 0)
 		log_error("no memory for the new models; requests go on with the old ones");
 }
 
-void reload_models_changed(void *context)
+static void models_changed(void *context)
 {
 	struct daemon *daemon = context;
 	uint64_t now = loop_now_ns(daemon->loop);
@@ -133,22 +135,141 @@ static void warn_of_restart_options(const struct config *before, const struct co
 	buf_done(&names);
 }
 
-static int adopt(struct daemon *daemon, struct config *config)
+/* One that is in force under the same name of the configuration; NULL: that name is new. */
+static const struct backend *find_relative(const struct daemon *daemon,
+					   const struct backend_config *backend)
 {
-	struct config *before = daemon->config;
+	size_t n = config_name_length(backend);
+
+	for (size_t i = 0; i < daemon->config->n_backends; i++) {
+		const struct backend_config *other = &daemon->config->backends[i];
+
+		if (config_name_length(other) == n && strncmp(other->name, backend->name, n) == 0)
+			return daemon->table->backends[i];
+	}
+	return NULL;
+}
+
+/* A new address of a host does not begin from nothing: until it is asked it is taken to have the
+ * models of the others, and a backend that drains does so when it turns out to be several. */
+static int introduce_addresses(struct daemon *daemon, const struct config *config)
+{
+	for (size_t i = 0; i < config->n_backends; i++) {
+		struct str name = str_of(config->backends[i].name);
+		const struct backend *relative;
+		struct backend *backend;
+
+		if (backends_find(daemon->backends, name))
+			continue;
+		relative = find_relative(daemon, &config->backends[i]);
+		if (!relative)
+			continue;
+		backend = backends_obtain(daemon->backends, name);
+		if (!backend || backend_copy_models(backend, relative) < 0)
+			return -ENOMEM;
+		atomic_store_explicit(&backend->draining,
+				      !strchr(relative->name, '@') && backend_is_draining(relative),
+				      memory_order_relaxed);
+	}
+	return 0;
+}
+
+/* Puts in force what is loaded and the addresses that are known. */
+static int adopt_backends(struct daemon *daemon)
+{
+	struct config *config = address_book_expand(daemon->address_book);
 	struct route_table *table;
 
-	if (prober_configure(daemon->prober, config) < 0)
+	if (!config)
 		return -ENOMEM;
+	if (introduce_addresses(daemon, config) < 0 ||
+	    prober_configure(daemon->prober, config) < 0) {
+		config_unref(config);
+		return -ENOMEM;
+	}
 	table = build_table(daemon, config);
 	if (!table) {
 		/* It knew the old set a moment ago; should even that fail, the next probes tell. */
-		(void)!prober_configure(daemon->prober, before);
+		(void)!prober_configure(daemon->prober, daemon->config);
+		config_unref(config);
 		return -ENOMEM;
 	}
+	config_unref(daemon->config);
 	daemon->config = config;
 	put_in_force(daemon, table);
 	backends_keep_only(daemon->backends, config);
+	return 0;
+}
+
+static void addresses_changed(void *context, const struct backend_config *backend,
+			      size_t n_addresses)
+{
+	struct daemon *daemon = context;
+	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend->name};
+
+	if (daemon_is_stopping(daemon))
+		return;
+	if (adopt_backends(daemon) < 0)
+		log_error("no memory for the addresses of backend %s; "
+			  "requests go on with the old ones",
+			  backend->name);
+	else if (n_addresses == 0)
+		log_event_with(MESSAGE_BACKEND_ADDRESSES, &field, 1,
+			       "backend %s: its host has one address now", backend->name);
+	else
+		log_event_with(MESSAGE_BACKEND_ADDRESSES, &field, 1,
+			       "backend %s: its host has %zu addresses now, each a backend",
+			       backend->name, n_addresses);
+}
+
+static int watch_addresses(struct daemon *daemon)
+{
+	struct address_book_inputs inputs = {daemon->loop, addresses_changed, daemon};
+
+	daemon->address_book = address_book_new(&inputs);
+	if (!daemon->address_book)
+		return -ENOMEM;
+	return address_book_configure(daemon->address_book, daemon->loaded);
+}
+
+int reload_backends_up(struct daemon *daemon)
+{
+	struct prober_inputs inputs = {
+		.loop = daemon->loop,
+		.client = daemon->client,
+		.registry = daemon->registry,
+		.slab = daemon->slab,
+		.models_changed = models_changed,
+		.context = daemon,
+	};
+
+	daemon->backends = inputs.backends = backends_new();
+	if (!daemon->backends || !(daemon->prober = prober_new(&inputs)) ||
+	    watch_addresses(daemon) < 0 || prober_configure(daemon->prober, daemon->config) < 0)
+		return -ENOMEM;
+	return renew_table(daemon);
+}
+
+void reload_backends_down(struct daemon *daemon)
+{
+	daemon->address_book = address_book_free(daemon->address_book);
+	daemon->prober = prober_free(daemon->prober);
+	daemon->table = route_table_unref(daemon->table);
+	daemon->backends = backends_free(daemon->backends);
+}
+
+/* Takes `config` over. */
+static int adopt(struct daemon *daemon, struct config *config)
+{
+	struct config *before = daemon->loaded;
+
+	if (address_book_configure(daemon->address_book, config) < 0)
+		return -ENOMEM;
+	if (adopt_backends(daemon) < 0) {
+		(void)!address_book_configure(daemon->address_book, before);
+		return -ENOMEM;
+	}
+	daemon->loaded = config;
 	reload_apply_log_level(daemon);
 	reload_apply_ceilings(daemon, before);
 	if (statsd_configure(daemon->statsd, config) < 0)

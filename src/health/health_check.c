@@ -247,6 +247,7 @@ void health_check_start(struct health_check *check, struct config *config, size_
 	check->target = (struct target){
 		.transport = TARGET_HTTP,
 		.url = check->backend->url,
+		.address = check->backend->address,
 		.authorization = check->backend->authorization,
 		.ca_file = check->backend->ca_file,
 	};

@@ -45,6 +45,7 @@ static bool is_same_server(const struct backend_config *a, const struct backend_
 {
 	return a->type == b->type && a->optional == b->optional &&
 	       (a->n_models > 0) == (b->n_models > 0) && is_same_text(a->url, b->url) &&
+	       is_same_text(a->address, b->address) &&
 	       is_same_text(a->authorization, b->authorization) &&
 	       is_same_text(a->ca_file, b->ca_file);
 }

@@ -2,6 +2,8 @@
 #include "upstream/http_transfer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,12 +120,23 @@ static void forget_url(struct http_transfer *t)
 	t->url_text = NULL;
 }
 
+static void forget_address(struct http_transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, NULL);
+	curl_slist_free_all(t->connect_to);
+	t->connect_to = NULL;
+	free(t->address_text);
+	t->address_text = NULL;
+}
+
 struct http_transfer *http_transfer_free(struct http_transfer *t)
 {
 	if (!t)
 		return NULL;
-	if (t->easy)
+	if (t->easy) {
 		forget_url(t);
+		forget_address(t);
+	}
 	curl_easy_cleanup(t->easy);
 	request_headers_done(&t->request);
 	response_head_done(&t->head);
@@ -138,6 +151,7 @@ static int set_trust(struct http_transfer *t, const char *ca_file)
 		t->own_ca = false;
 		curl_easy_reset(t->easy);
 		forget_url(t);
+		forget_address(t);
 		if (set_constants(t) < 0)
 			return -ENOMEM;
 	}
@@ -177,6 +191,31 @@ static int set_url(struct http_transfer *t)
 	return parse_url(t);
 }
 
+/* The name stays what Host and the certificate are about. */
+static int set_address(struct http_transfer *t, const char *address)
+{
+	char text[sizeof("::[]:") + INET6_ADDRSTRLEN];
+	bool is_v6;
+
+	if (address ? t->address_text && strcmp(t->address_text, address) == 0 : !t->address_text)
+		return 0;
+	forget_address(t);
+	if (!address)
+		return 0;
+	is_v6 = strchr(address, ':');
+	/* From any host and port: to this host, and the same port. */
+	(void)snprintf(text, sizeof(text), "::%s%s%s:", is_v6 ? "[" : "", address,
+		       is_v6 ? "]" : "");
+	t->address_text = strdup(address);
+	t->connect_to = curl_slist_append(NULL, text);
+	if (!t->address_text || !t->connect_to ||
+	    curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to) != CURLE_OK) {
+		forget_address(t);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 /* The body is only pointed at: libcurl may send it again, when a kept connection proves dead. */
 static void set_body(struct http_transfer *t, const struct transfer_request *request)
 {
@@ -205,6 +244,8 @@ int http_transfer_prepare(struct http_transfer *t, const struct transfer_request
 		r = set_trust(t, request->target->ca_file);
 	if (r == 0)
 		r = set_url(t);
+	if (r == 0)
+		r = set_address(t, request->target->address);
 	if (r < 0)
 		return r;
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->request.first);

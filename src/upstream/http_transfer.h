@@ -26,7 +26,9 @@ struct http_transfer {
 	CURL *easy;
 	CURLU *url; /* url_text parsed: handles mostly meet the same target again */
 	char *url_text;
-	struct list node; /* of the pool while idle */
+	struct curl_slist *connect_to; /* what makes libcurl connect to address_text */
+	char *address_text;            /* NULL: to any address of the host */
+	struct list node;              /* of the pool while idle */
 
 	struct multi_task task;
 	struct timer deadline; /* when to look whether one has passed */

@@ -195,7 +195,7 @@ class FakeBackend:
     """kind: openai, vllm, ollama or llamacpp; it decides what the probe paths answer."""
 
     def __init__(self, name="fake", models=("model-a",), kind="vllm", port=0, sndbuf=None,
-                 tls=None):
+                 tls=None, host="127.0.0.1"):
         self.name, self.models, self.kind, self.port = name, list(models), kind, port
         self.default = {}
         # path -> behaviour for probes, e.g. {"status": 500}; a list has one for each of the next.
@@ -206,6 +206,7 @@ class FakeBackend:
         self.connections = 0
         self._sndbuf = sndbuf
         self._tls = tls               # an ssl.SSLContext, or None
+        self._host = host
         self._script = collections.deque()
         self._gates = {}
         self._links = set()
@@ -227,7 +228,7 @@ class FakeBackend:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if self._sndbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._sndbuf)
-            sock.bind(("127.0.0.1", self.port))
+            sock.bind((self._host, self.port))
             self._server = await asyncio.start_server(self._serve, sock=sock, ssl=self._tls,
                                                       backlog=4096)
             self.port = sock.getsockname()[1]
@@ -244,7 +245,7 @@ class FakeBackend:
 
     @property
     def url(self):
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
     # --- steering ---
 

@@ -5,6 +5,7 @@ if HAVE_PYTHON3
 TESTS += $(system_tests)
 check_PROGRAMS += \
 	tests/system/gated_nexusd \
+	tests/system/named_nexusd \
 	tests/system/openmetrics_judge \
 	tests/system/starved_nexusd \
 	tests/system/translated_nexusctl \
@@ -15,6 +16,7 @@ tests_system_translated_nexusctl_CPPFLAGS = $(built_translations)
 tests_system_translated_nexusd_SOURCES = src/main.c
 tests_system_translated_nexusd_CPPFLAGS = $(built_translations)
 tests_system_openmetrics_judge_SOURCES = tests/system/openmetrics_judge.c $(exposition_judge)
+tests_system_named_nexusd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo
 tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
@@ -42,6 +44,7 @@ EXTRA_DIST += \
 	tests/system/statsd_receivers.py \
 	tests/system/steady.py \
 	tests/system/tap.py \
+	tests/system/test_addresses.py \
 	tests/system/test_admin.py \
 	tests/system/test_breaker.py \
 	tests/system/test_cancel.py \

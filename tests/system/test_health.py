@@ -37,6 +37,8 @@ def test_discovery_by_type():
         for kind, fake in fakes.items():
             asked = {e.path for e in fake.log("*")}
             ok(asked <= probes[kind], f"{kind}: only its own paths are asked", asked)
+        # What a model can do is asked for once it is listed.
+        wait_until(lambda: daemon.get("/v1/models/two:7b").json().get("context_length"))
         models = {m["id"]: m for m in daemon.get("/v1/models").json()["data"]}
         for model, length in (("vllm-one", 4096), ("llamacpp-one", 2048), ("two:7b", 1024)):
             eq(models[model].get("context_length"), length, f"{model}: context length")

@@ -51,6 +51,8 @@ class Soak:
             routing={"strategy": "priority_only"},
             health={"interval": 0.2, "timeout": 1, "failures": 2},
             timeouts={"first_byte": 2, "stream_idle": 2},
+            # Of those in trouble only: which backend answers the others is counted exactly.
+            breaker={"failures": 0, "error_rate": 0.8, "open": 1},
             statsd={"enabled": True, "address": self.receiver.address, "interval": 1})
         self.config = self.daemon.config_path.read_text()
         self.exact = test_exact.Run(self.daemon, self.fakes, self.requests())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One binary per module.
 unit_tests = \
+	tests/unit/test_address_list \
 	tests/unit/test_admin_socket \
 	tests/unit/test_attempts \
 	tests/unit/test_backend \

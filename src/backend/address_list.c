@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/address_list.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int family_of(const struct resolver_address *address)
+{
+	return address->socket.ss_family;
+}
+
+static int choose_family(const struct resolver_answer *answer)
+{
+	int first = family_of(&answer->addresses[0]);
+	int other = first == AF_INET ? AF_INET6 : AF_INET;
+	size_t n_first = 0;
+
+	for (size_t i = 0; i < answer->n; i++)
+		n_first += family_of(&answer->addresses[i]) == first;
+	return answer->n - n_first > n_first ? other : first;
+}
+
+static void write_text(const struct resolver_address *address, char text[static INET6_ADDRSTRLEN])
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
+
+	if (family_of(address) == AF_INET)
+		(void)inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
+	else
+		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN);
+}
+
+/* Is it among the texts? An empty text is not. */
+static bool has(const struct address_list *list, const char *text)
+{
+	for (size_t i = 0; i < ADDRESS_LIST_MAX && *text; i++)
+		if (strcmp(list->texts[i], text) == 0)
+			return true;
+	return false;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Those of one family, sorted, each once. */
+static void collect(const struct resolver_answer *answer, struct address_list *ret_list)
+{
+	struct address_list list = {.n = 0};
+	int family = choose_family(answer);
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < answer->n; i++) {
+		if (family_of(&answer->addresses[i]) != family)
+			continue;
+		write_text(&answer->addresses[i], text);
+		if (!has(&list, text))
+			memcpy(list.texts[list.n++], text, sizeof(text));
+	}
+	qsort(list.texts, list.n, sizeof(list.texts[0]), compare_texts);
+	*ret_list = list;
+}
+
+/* Whoever is gone gives up the number. */
+static bool drop_gone(struct address_list *list, const struct address_list *told)
+{
+	size_t n_before = list->n;
+
+	for (size_t i = 0; i < ADDRESS_LIST_MAX; i++) {
+		if (!list->texts[i][0] || has(told, list->texts[i]))
+			continue;
+		list->texts[i][0] = '\0';
+		list->n--;
+	}
+	return list->n != n_before;
+}
+
+/* Whoever is new gets the lowest free number. */
+static bool add_new(struct address_list *list, const struct address_list *told)
+{
+	size_t n_before = list->n, number = 0;
+
+	for (size_t i = 0; i < told->n; i++) {
+		if (has(list, told->texts[i]))
+			continue;
+		while (list->texts[number][0])
+			number++;
+		memcpy(list->texts[number], told->texts[i], sizeof(told->texts[i]));
+		list->n++;
+	}
+	return list->n != n_before;
+}
+
+bool address_list_take(struct address_list *list, const struct resolver_answer *answer)
+{
+	struct address_list told;
+	bool dropped;
+
+	if (answer->n == RESOLVER_MAX_ADDRESSES && list->n > 0)
+		return false;
+	collect(answer, &told);
+	/* The address of a host that has one is libcurl's business: it may be of either family. */
+	if (told.n == 1)
+		told = (struct address_list){.n = 0};
+	dropped = drop_gone(list, &told);
+	return add_new(list, &told) || dropped;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The addresses of one host that are servers of their own, in digits. Each has a number that it
+ * keeps for as long as it is told; at first they are numbered in an order that does not depend on
+ * how they were told. Embedded in its owner.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loop/resolver.h"
+
+enum { ADDRESS_LIST_MAX = RESOLVER_MAX_ADDRESSES };
+
+struct address_list {
+	char texts[ADDRESS_LIST_MAX][INET6_ADDRSTRLEN]; /* by number; "": nobody has it */
+	size_t n;                                       /* addresses; never 1 */
+};
+
+/*
+ * Takes an answer's addresses of one family, as a server usually has one of each: of the one with
+ * more of them, or of the answer's first. Tells whether the list is another now. An answer that is
+ * full may be a part of the truth, another one each time: it only fills an empty list.
+ */
+bool address_list_take(struct address_list *list, const struct resolver_answer *answer);
