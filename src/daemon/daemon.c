@@ -207,6 +207,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 		.main = daemon->mailbox,
 		.stopped_accepting = shutdown_worker_stopped_accepting,
 		.drained = shutdown_worker_drained,
+		.listeners_set = sockets_sweep,
 		.context = daemon,
 	};
 

@@ -17,6 +17,8 @@
 #include "loop/mailbox.h"
 #include "upstream/client.h"
 
+struct opening;
+
 struct daemon {
 	const struct daemon_options *options;
 	struct lifecycle lifecycle;
@@ -45,9 +47,10 @@ struct daemon {
 	struct prober *prober;
 	struct route_table *table; /* in force */
 	struct statsd *statsd;
-	struct census *census; /* of the clients */
-	struct listener **listeners;
+	struct census *census;       /* of the clients */
+	struct listener **listeners; /* a reference to each */
 	size_t n_listeners;
+	struct list leaving; /* listeners that are given up */
 	struct worker **workers;
 	size_t n_workers;
 
@@ -112,6 +115,14 @@ int sockets_open(struct daemon *daemon) MUST_CHECK;
 /* Reads what the listeners need beside their sockets. -EINVAL or -ENOMEM with the line in `error`.
  */
 int sockets_check(const struct config *config, struct buf *error) MUST_CHECK;
+/* What another configuration needs, without touching what is in force: then one of
+ * sockets_replace() and opening_abandon(). -EINVAL or -ENOMEM with the line in `error`. */
+int sockets_prepare(const struct daemon *daemon, const struct config *config, struct buf *error,
+		    struct opening *ret_opening) MUST_CHECK;
+/* Takes the opening over. Listeners that did not change are not touched. */
+void sockets_replace(struct daemon *daemon, struct opening *opening);
+/* Closes those that are given up and held by no worker any more. */
+void sockets_sweep(void *daemon);
 /* Lets the service manager, if there is one, keep those that were opened here. */
 void sockets_store(struct daemon *daemon);
 /* Safe to call again. */

@@ -15,6 +15,8 @@ libnexusd_a_SOURCES += \
 	src/daemon/handover.h \
 	src/daemon/inheritance.c \
 	src/daemon/inheritance.h \
+	src/daemon/opening.c \
+	src/daemon/opening.h \
 	src/daemon/process_metrics.c \
 	src/daemon/process_metrics.h \
 	src/daemon/reload.c \

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "config/config_expand.h"
 #include "daemon/daemon_state.h"
+#include "daemon/opening.h"
 #include "daemon/status.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
@@ -258,7 +259,7 @@ void reload_backends_down(struct daemon *daemon)
 	daemon->backends = backends_free(daemon->backends);
 }
 
-/* Takes `config` over. */
+/* Takes `config` over, but not when it fails. */
 static int adopt(struct daemon *daemon, struct config *config)
 {
 	struct config *before = daemon->loaded;
@@ -279,6 +280,22 @@ static int adopt(struct daemon *daemon, struct config *config)
 	return 0;
 }
 
+/* The same with its listeners, which are opened before anything changes. */
+static int adopt_all(struct daemon *daemon, struct config *config, struct buf *error)
+{
+	struct opening opening;
+	int r = sockets_prepare(daemon, config, error, &opening);
+
+	if (r < 0)
+		return r;
+	r = adopt(daemon, config);
+	if (r < 0)
+		opening_abandon(&opening);
+	else
+		sockets_replace(daemon, &opening);
+	return r;
+}
+
 static void report_failure(struct daemon *daemon, const struct buf *error)
 {
 	slab_add(daemon->slab, daemon->reloads.failed, 1);
@@ -297,12 +314,12 @@ void reload_config(struct daemon *daemon)
 	buf_clear(error);
 	r = config_load(daemon->options->config_path, &config, error);
 	if (r == 0) {
-		r = adopt(daemon, config);
-		if (r < 0) {
+		r = adopt_all(daemon, config, error);
+		if (r < 0)
 			config_unref(config);
-			/* A failure to say so leaves the line empty, not unsaid. */
+		/* A failure to say so leaves the line empty, not unsaid. */
+		if (r == -ENOMEM && error->len == 0)
 			(void)!buf_printf(error, "out of memory");
-		}
 	}
 	daemon->last_reload.msec = clock_realtime_msec();
 	daemon->last_reload.result = r;

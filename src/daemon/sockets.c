@@ -1,223 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listeners: those the service manager handed over, matched to the configuration by address or
- * by name, and the rest opened here. */
+/* The listeners in force. One that is given up stays open until every worker has taken what waits
+ * in its queue: until then main holds it in `leaving`, and so frees every listener itself. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/admin_socket.h"
-#include "config/config_error.h"
 #include "daemon/daemon_state.h"
+#include "daemon/opening.h"
 #include "http/tls.h"
-
-enum { ADMIN_FACES = FACE_API | FACE_METRICS | FACE_ADMIN, ADMIN_MODE = 0660 };
-
-static const struct {
-	const char *name;
-	unsigned face;
-} named_faces[] = {{"api", FACE_API}, {"metrics", FACE_METRICS}, {"admin", FACE_ADMIN}};
-
-static unsigned faces_of_name(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(named_faces); i++)
-		if (name && strcmp(name, named_faces[i].name) == 0)
-			return named_faces[i].face;
-	return 0;
-}
-
-/* The configured listener that an inherited socket stands for; -1 for none. */
-static ssize_t find_configured(const struct config *config, int fd)
-{
-	for (size_t i = 0; i < config->n_listeners; i++)
-		if (listener_has_address(fd, config->listeners[i].address))
-			return (ssize_t)i;
-	return -1;
-}
 
 static bool is_own(const struct service_socket *socket)
 {
 	return socket->name && strcmp(socket->name, SERVICE_OWN_NAME) == 0;
 }
 
-/* NULL, or why a socket that was passed may not have these faces. */
-static const char *adoption_check(const struct daemon *daemon, const struct service_socket *socket,
-				  unsigned faces, bool asks_client)
+/* Those that were inherited; the caller frees the array. NULL for no memory. */
+static struct opening_socket *candidates_inherited(const struct daemon *daemon)
 {
-	if (!faces)
-		return "is no configured listener and its name is no face; set its address in "
-		       "listeners, or FileDescriptorName= to api, metrics or admin";
-	if ((faces & FACE_API) && !daemon->config->allow_unauthenticated && !asks_client &&
-	    !listener_is_local(socket->fd))
-		return "takes anybody's requests; set allow_unauthenticated = true if that is "
-		       "meant";
-	if ((faces & FACE_ADMIN) && !listener_is_unix(socket->fd))
-		return "would let anybody reload and drain; the face admin takes a unix socket";
-	return NULL;
-}
+	struct opening_socket *candidates = calloc(daemon->n_inherited + 1, sizeof(*candidates));
 
-/* The text is for the log; without memory for it, -errno has to say it. */
-static int refuse_socket(const struct service_socket *socket, const char *wrong, struct buf *error)
-{
-	(void)!buf_printf(error, "inherited socket %d (%s) %s", socket->fd,
-			  socket->name ? socket->name : "without a name", wrong);
-	return -EINVAL;
-}
+	for (size_t i = 0; candidates && i < daemon->n_inherited; i++) {
+		const struct service_socket *socket = &daemon->inherited[i];
 
-static int adopt(struct daemon *daemon, struct service_socket *socket, bool *taken,
-		 struct buf *error)
-{
-	const struct config *config = daemon->config;
-	ssize_t at = find_configured(config, socket->fd);
-	const struct listener_config *row = at >= 0 ? &config->listeners[at] : NULL;
-	unsigned faces = row ? row->faces : faces_of_name(socket->name);
-	const char *wrong = adoption_check(daemon, socket, faces, row && row->tls.client_ca);
-	struct listener *listener;
-	struct tls *tls = NULL;
-
-	if (!row && is_own(socket))
-		return 0; /* the admin socket, or of another configuration */
-	if (wrong)
-		return refuse_socket(socket, wrong, error);
-	if (row && tls_load(row, &tls, error) < 0)
-		return -EINVAL;
-	if (listener_adopt(socket->fd, faces, is_own(socket) ? NULL : socket->name, &listener) <
-	    0) {
-		tls_unref(tls);
-		return refuse_socket(socket, "does not listen", error);
+		candidates[i].fd = socket->fd;
+		candidates[i].name = is_own(socket) ? NULL : socket->name;
 	}
-	socket->fd = -1;
-	listener->tls = tls;
-	daemon->listeners[daemon->n_listeners++] = listener;
-	if (row)
-		taken[at] = true;
-	return row && is_own(socket) ? listener_own_file(listener, row->mode) : 0;
+	return candidates;
 }
 
-static int open_configured(struct daemon *daemon, const struct listener_config *config,
-			   struct buf *error)
+/* Those that are open; the caller frees the array. NULL for no memory. */
+static struct opening_socket *candidates_open(const struct daemon *daemon, size_t *ret_n)
 {
-	struct listener *listener;
-	struct tls *tls;
-	int r = tls_load(config, &tls, error);
+	size_t n = daemon->n_listeners;
+	struct opening_socket *candidates;
 
-	if (r < 0)
-		return r;
-	r = listener_open(config->address, config->faces, config->mode, &listener);
-	if (r < 0) {
-		tls_unref(tls);
-		return config_error(error, config->origin, "cannot listen on %s: %s",
-				    config->address, strerror(-r));
-	}
-	listener->tls = tls;
-	daemon->listeners[daemon->n_listeners++] = listener;
-	return 0;
-}
-
-/* -ENOENT: no process before this one had it. */
-static int adopt_admin(struct daemon *daemon, const char *address)
-{
-	for (size_t i = 0; i < daemon->n_inherited; i++) {
-		struct service_socket *socket = &daemon->inherited[i];
-		struct listener **listener = &daemon->listeners[daemon->n_listeners];
-		int r;
-
-		if (socket->fd < 0 || !listener_has_address(socket->fd, address))
-			continue;
-		r = listener_adopt(socket->fd, ADMIN_FACES, NULL, listener);
-		if (r < 0)
-			return r;
-		socket->fd = -1;
-		r = listener_own_file(*listener, ADMIN_MODE);
-		if (r < 0)
-			listener_free(*listener);
-		return r;
-	}
-	return -ENOENT;
-}
-
-/* Makes the folder when that is ours to do. */
-static int open_admin_at(struct daemon *daemon, char *path)
-{
-	char address[ADMIN_SOCKET_MAX + sizeof("unix:")];
-	char *slash = strrchr(path, '/');
-	int r;
-
-	snprintf(address, sizeof(address), "unix:%s", path);
-	r = adopt_admin(daemon, address);
-	if (r != -ENOENT)
-		return r;
-	if (slash) {
-		*slash = '\0';
-		(void)mkdir(path, 0700);
-		*slash = '/';
-	}
-	return listener_open(address, ADMIN_FACES, ADMIN_MODE,
-			     &daemon->listeners[daemon->n_listeners]);
-}
-
-/* Where nexusctl looks. All faces, so that one socket is enough for it. Without it nexusd serves
- * as well, so that nothing here is an error. */
-static void open_admin(struct daemon *daemon)
-{
-	char path[ADMIN_SOCKET_MAX];
-	int r = -ENOENT;
-
+	list_for_each (node, next, &daemon->leaving)
+		n++;
+	candidates = calloc(n + 1, sizeof(*candidates));
+	if (!candidates)
+		return NULL;
+	*ret_n = n;
+	n = 0;
 	for (size_t i = 0; i < daemon->n_listeners; i++)
-		if (daemon->listeners[i]->faces & FACE_ADMIN)
-			return;
-	for (size_t i = 0; r < 0 && admin_socket_path(i, path); i++)
-		if (*path)
-			r = open_admin_at(daemon, path);
-	if (r == 0)
-		daemon->n_listeners++;
-	else
-		log_notice("no admin socket, nexusctl cannot ask this process: %s", strerror(-r));
-}
-
-/* Of processes with another configuration. */
-static void close_left_over(struct daemon *daemon)
-{
-	for (size_t i = 0; i < daemon->n_inherited; i++)
-		if (daemon->inherited[i].fd >= 0)
-			close(daemon->inherited[i].fd);
-	daemon->inherited = service_sockets_free(daemon->inherited, daemon->n_inherited);
-	daemon->n_inherited = 0;
-}
-
-static int open_all(struct daemon *daemon, bool *taken, struct buf *error)
-{
-	const struct config *config = daemon->config;
-	int r = 0;
-
-	for (size_t i = 0; i < daemon->n_inherited && r == 0; i++)
-		r = adopt(daemon, &daemon->inherited[i], taken, error);
-	for (size_t i = 0; i < config->n_listeners && r == 0; i++)
-		if (!taken[i])
-			r = open_configured(daemon, &config->listeners[i], error);
-	if (r == 0)
-		open_admin(daemon);
-	return r;
+		candidates[n++].listener = daemon->listeners[i];
+	list_for_each (node, next, &daemon->leaving) {
+		candidates[n].is_leaving = true;
+		candidates[n++].listener = list_entry(node, struct listener, node);
+	}
+	while (n-- > 0) {
+		candidates[n].fd = candidates[n].listener->fd;
+		candidates[n].name = candidates[n].listener->name;
+	}
+	return candidates;
 }
 
 int sockets_open(struct daemon *daemon)
 {
-	size_t n = daemon->config->n_listeners;
-	bool *taken = calloc(n + 1, sizeof(*taken));
+	struct opening opening = {.config = daemon->config, .n_candidates = daemon->n_inherited};
+	struct opening_socket *candidates = candidates_inherited(daemon);
 	struct buf error;
 	int r = -ENOMEM;
 
+	list_init(&daemon->leaving);
 	buf_init(&error, 8192);
-	daemon->listeners = calloc(n + daemon->n_inherited + 1, sizeof(struct listener *));
-	if (daemon->listeners && taken)
-		r = open_all(daemon, taken, &error);
+	opening.candidates = candidates;
+	opening.error = &error;
+	if (candidates)
+		r = opening_make(&opening);
+	if (r == 0) {
+		daemon->listeners = opening.listeners;
+		daemon->n_listeners = opening.n;
+		r = opening_own_files(&opening);
+		if (r < 0)
+			(void)!buf_printf(&error, "cannot own the unix sockets: %s", strerror(-r));
+	}
 	if (r < 0 && r != -ENOMEM)
 		log_event(MESSAGE_START_FAILED, "%.*s", (int)error.len,
 			  error.len ? error.data : "");
-	close_left_over(daemon);
+	/* What is wanted was duplicated, the rest is of processes with another configuration. */
+	for (size_t i = 0; i < daemon->n_inherited; i++)
+		close(daemon->inherited[i].fd);
+	daemon->inherited = service_sockets_free(daemon->inherited, daemon->n_inherited);
+	daemon->n_inherited = 0;
 	buf_done(&error);
-	free(taken);
+	free(candidates);
 	return r;
 }
 
@@ -232,6 +98,95 @@ int sockets_check(const struct config *config, struct buf *error)
 		tls_unref(tls);
 	}
 	return r;
+}
+
+int sockets_prepare(const struct daemon *daemon, const struct config *config, struct buf *error,
+		    struct opening *ret_opening)
+{
+	struct opening opening = {.config = config, .error = error};
+	struct opening_socket *candidates = candidates_open(daemon, &opening.n_candidates);
+	int r = -ENOMEM;
+
+	opening.candidates = candidates;
+	if (candidates)
+		r = opening_make(&opening);
+	free(candidates);
+	opening.candidates = NULL;
+	if (r == 0)
+		*ret_opening = opening;
+	return r;
+}
+
+static bool is_among(const struct listener *listener, struct listener *const *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (listeners[i] == listener)
+			return true;
+	return false;
+}
+
+/* The file of a unix socket goes with it, unless the socket goes on under another listener. */
+static void give_up(struct daemon *daemon, struct listener *listener, const struct opening *next)
+{
+	bool goes_on = listener->name;
+
+	for (size_t i = 0; i < next->n; i++)
+		goes_on |= strcmp(next->listeners[i]->address, listener->address) == 0;
+	if (goes_on)
+		listener_leave_file(listener);
+	/* It may have been left to the service manager's store. */
+	else if (listener_own_file(listener) < 0)
+		log_error("the file of %s stays", listener->address);
+	list_append(&daemon->leaving, &listener->node);
+}
+
+static bool is_unchanged(const struct daemon *daemon, const struct opening *opening)
+{
+	for (size_t i = 0; i < opening->n; i++)
+		if (!is_among(opening->listeners[i], daemon->listeners, daemon->n_listeners))
+			return false;
+	return opening->n == daemon->n_listeners;
+}
+
+void sockets_replace(struct daemon *daemon, struct opening *opening)
+{
+	if (is_unchanged(daemon, opening)) {
+		opening_abandon(opening);
+		return;
+	}
+	for (size_t i = 0; i < daemon->n_listeners; i++) {
+		struct listener *listener = daemon->listeners[i];
+
+		if (is_among(listener, opening->listeners, opening->n))
+			listener_unref(listener);
+		else
+			give_up(daemon, listener, opening);
+	}
+	free(daemon->listeners);
+	daemon->listeners = opening->listeners;
+	daemon->n_listeners = opening->n;
+	if (opening_own_files(opening) < 0)
+		log_error("the mode of a unix socket could not be set");
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		if (worker_set_listeners(daemon->workers[i], daemon->listeners,
+					 daemon->n_listeners) < 0)
+			log_error("no memory for the new listeners; "
+				  "a worker goes on with the old ones");
+	sockets_store(daemon);
+}
+
+void sockets_sweep(void *context)
+{
+	struct daemon *daemon = context;
+
+	list_for_each (node, next, &daemon->leaving) {
+		struct listener *listener = list_entry(node, struct listener, node);
+
+		if (!listener_is_shared(listener)) {
+			list_remove(node);
+			listener_unref(listener);
+		}
+	}
 }
 
 void sockets_store(struct daemon *daemon)
@@ -257,8 +212,12 @@ void sockets_store(struct daemon *daemon)
 void sockets_close(struct daemon *daemon)
 {
 	for (size_t i = 0; i < daemon->n_listeners; i++)
-		listener_free(daemon->listeners[i]);
+		listener_unref(daemon->listeners[i]);
 	daemon->n_listeners = 0;
 	free(daemon->listeners);
 	daemon->listeners = NULL;
+	list_for_each (node, next, &daemon->leaving) {
+		list_remove(node);
+		listener_unref(list_entry(node, struct listener, node));
+	}
 }

@@ -42,6 +42,14 @@ struct table_mail {
 	struct route_table *table;
 };
 
+/* To the worker, and back to main. */
+struct listeners_mail {
+	struct mail mail;
+	struct worker *worker;
+	size_t n;
+	struct listener *listeners[]; /* a reference to each, until the worker has them */
+};
+
 static struct server_limits limits_of(const struct config *config)
 {
 	return (struct server_limits){
@@ -133,6 +141,33 @@ static void table_delivered(struct mail *mail)
 	free(new_table);
 }
 
+static void listeners_set_delivered(struct mail *mail)
+{
+	struct listeners_mail *set = container_of(mail, struct listeners_mail, mail);
+	struct worker *worker = set->worker;
+
+	free(set);
+	worker->in.listeners_set(worker->in.context);
+}
+
+static void listeners_delivered(struct mail *mail)
+{
+	struct listeners_mail *set = container_of(mail, struct listeners_mail, mail);
+	struct worker *worker = set->worker;
+	bool is_serving = worker->server && !worker->draining;
+
+	if (is_serving && server_set_listeners(worker->server, set->listeners, set->n) < 0)
+		log_error("no memory for a listener; a worker does not accept from it");
+	for (size_t i = 0; i < set->n; i++)
+		listener_unref(set->listeners[i]);
+	if (worker->server) {
+		mail->deliver = listeners_set_delivered;
+		mailbox_post(worker->in.main, mail);
+	} else {
+		free(set);
+	}
+}
+
 static void take_nothing_new(struct worker *worker)
 {
 	if (!worker->draining)
@@ -214,13 +249,7 @@ static int build_server(struct worker *worker)
 	worker->server = server_new(&options, &limits);
 	if (!worker->server)
 		return -ENOMEM;
-	for (size_t i = 0; i < worker->in.n_listeners; i++) {
-		int r = server_listen(worker->server, worker->in.listeners[i]);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return server_set_listeners(worker->server, worker->in.listeners, worker->in.n_listeners);
 }
 
 /* The server comes first at the end of a turn, so that what it reads is sent on in the same one. */
@@ -314,6 +343,23 @@ int worker_set_route_table(struct worker *worker, struct route_table *table)
 		.table = route_table_ref(table),
 	};
 	mailbox_post(worker->mailbox, &mail->mail);
+	return 0;
+}
+
+int worker_set_listeners(struct worker *worker, struct listener *const *listeners, size_t n)
+{
+	struct listeners_mail *set = malloc(sizeof(*set) + n * sizeof(struct listener *));
+
+	if (!set)
+		return -ENOMEM;
+	*set = (struct listeners_mail){
+		.mail.deliver = listeners_delivered,
+		.worker = worker,
+		.n = n,
+	};
+	for (size_t i = 0; i < n; i++)
+		set->listeners[i] = listener_ref(listeners[i]);
+	mailbox_post(worker->mailbox, &set->mail);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ struct worker_inputs {
 	const struct lifecycle *lifecycle;
 	struct control *control;           /* outlives the worker */
 	struct census *census;             /* of all workers; outlives them */
-	struct listener *const *listeners; /* outlive the worker */
+	struct listener *const *listeners; /* of worker_new() only */
 	size_t n_listeners;
 	struct route_table *table; /* worker_new() takes a reference */
 	const struct step *steps;
@@ -37,6 +37,8 @@ struct worker_inputs {
 	 * taken any more; the last one is gone. */
 	void (*stopped_accepting)(void *context);
 	void (*drained)(void *context);
+	/* On the main thread, after worker_set_listeners(): no others are held any more. */
+	void (*listeners_set)(void *context);
 	void *context;
 };
 
@@ -52,6 +54,9 @@ struct worker *worker_free(struct worker *worker);
 
 /* Takes a reference for the worker. -ENOMEM: it goes on with the old one. */
 int worker_set_route_table(struct worker *worker, struct route_table *table) MUST_CHECK;
+/* Accepts from these and no others. -ENOMEM: it goes on with the old ones. */
+int worker_set_listeners(struct worker *worker, struct listener *const *listeners,
+			 size_t n) MUST_CHECK;
 /* No new connections; `drained` is called when the last one is gone. */
 void worker_drain(struct worker *worker);
 /* The same, but idle connections may bring one more request each. */

@@ -17,7 +17,7 @@
 struct acceptor {
 	struct list node; /* in server->acceptors */
 	struct server *server;
-	const struct listener *listener;
+	struct listener *listener; /* a reference */
 	struct watch watch;
 	struct timer retry;
 };
@@ -87,7 +87,7 @@ static void retry_due(struct timer *timer)
 		pause_accepting(acceptor, -ENOMEM);
 }
 
-int acceptor_start(struct server *server, const struct listener *listener)
+int acceptor_start(struct server *server, struct listener *listener)
 {
 	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
 	int r;
@@ -99,32 +99,82 @@ int acceptor_start(struct server *server, const struct listener *listener)
 	watch_init(&acceptor->watch, acceptor_ready);
 	timer_init(&acceptor->retry, retry_due);
 	r = watch_socket(acceptor);
-	if (r < 0)
+	if (r < 0) {
 		free(acceptor);
-	else
-		list_append(&server->acceptors, &acceptor->node);
-	return r;
+		return r;
+	}
+	listener_ref(listener);
+	list_append(&server->acceptors, &acceptor->node);
+	return 0;
+}
+
+struct acceptor *acceptor_find(const struct server *server, const struct listener *listener)
+{
+	list_for_each (node, next, &server->acceptors) {
+		struct acceptor *acceptor = list_entry(node, struct acceptor, node);
+
+		if (acceptor->listener == listener)
+			return acceptor;
+	}
+	return NULL;
 }
 
 static void acceptor_stop(struct acceptor *acceptor)
 {
 	loop_unwatch(acceptor->server->loop, &acceptor->watch);
 	loop_timer_clear(acceptor->server->loop, &acceptor->retry);
+	connection_retire_all(acceptor->server, acceptor->listener);
+	listener_unref(acceptor->listener);
 	list_remove(&acceptor->node);
 	free(acceptor);
 }
 
-void acceptor_drain_all(struct server *server)
+static void acceptor_drain(struct acceptor *acceptor)
+{
+	int r;
+
+	do
+		r = accept_one(acceptor);
+	while (r == 0 || r == -ECONNABORTED || r == -EINTR);
+	acceptor_stop(acceptor);
+}
+
+/* Is there one that takes from the same queue? */
+static bool has_successor(const struct acceptor *acceptor, struct listener *const *listeners,
+			  size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(listeners[i]->address, acceptor->listener->address) == 0)
+			return true;
+	return false;
+}
+
+static bool is_among(const struct listener *listener, struct listener *const *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (listeners[i] == listener)
+			return true;
+	return false;
+}
+
+void acceptor_keep_only(struct server *server, struct listener *const *listeners, size_t n)
 {
 	list_for_each (node, next, &server->acceptors) {
 		struct acceptor *acceptor = list_entry(node, struct acceptor, node);
-		int r;
 
-		do
-			r = accept_one(acceptor);
-		while (r == 0 || r == -ECONNABORTED || r == -EINTR);
-		acceptor_stop(acceptor);
+		if (is_among(acceptor->listener, listeners, n))
+			continue;
+		if (has_successor(acceptor, listeners, n))
+			acceptor_stop(acceptor);
+		else
+			acceptor_drain(acceptor);
 	}
+}
+
+void acceptor_drain_all(struct server *server)
+{
+	list_for_each (node, next, &server->acceptors)
+		acceptor_drain(list_entry(node, struct acceptor, node));
 }
 
 void acceptor_stop_all(struct server *server)

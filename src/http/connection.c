@@ -103,6 +103,7 @@ static struct connection *connection_new(struct server *server, const struct lis
 	connection->engine = &server->engines[listener->tls ? ENGINE_TLS : ENGINE_PLAIN];
 	connection->tls = tls_ref(listener->tls);
 	connection->fd = visitor->fd;
+	connection->listener = listener;
 	connection->faces = listener->faces;
 	connection->is_reserved =
 		visitor->place == CENSUS_RESERVED && !(listener->faces & FACE_ADMIN);
@@ -277,6 +278,16 @@ void connection_break(struct connection *connection)
 	/* Reads now give the end of file and writes EPIPE: both make libmicrohttpd close. */
 	(void)shutdown(connection->fd, SHUT_RDWR);
 	connection_wake(connection);
+}
+
+void connection_retire_all(struct server *server, const struct listener *listener)
+{
+	list_for_each (node, next, &server->connections) {
+		struct connection *connection = list_entry(node, struct connection, node);
+
+		if (connection->listener == listener)
+			connection->listener = NULL;
+	}
 }
 
 void connection_close_idle(struct connection *connection)

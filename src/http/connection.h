@@ -32,6 +32,8 @@ struct connection {
 	struct MHD_Connection *mhd;
 	struct tls *tls; /* a reference; NULL: plain */
 	int fd;
+	const struct listener *listener; /* to compare with; NULL: given up, so that the
+					    connection ends with its next answer */
 	unsigned faces;
 	enum connection_phase phase;
 	bool is_reserved; /* beyond limits.max_connections: ends with its first answer */
@@ -94,6 +96,8 @@ void connection_suspend(struct connection *connection);
 void connection_wake(struct connection *connection);
 /* Makes libmicrohttpd notice, whatever it is doing, that the connection is over. */
 void connection_break(struct connection *connection);
+/* Those of a listener that is given up end with their next answers. */
+void connection_retire_all(struct server *server, const struct listener *listener);
 /* Closes it if it is between requests. */
 void connection_close_idle(struct connection *connection);
 /* Answers out of turn, on the bare socket: libmicrohttpd takes no reply in mid-request. */

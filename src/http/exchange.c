@@ -125,7 +125,7 @@ static enum MHD_Result queue_reply(struct exchange *exchange)
 
 	if (!exchange->response || exchange->aborted)
 		return MHD_NO;
-	if (exchange->close_after || connection->server->draining)
+	if (exchange->close_after || connection->server->draining || !connection->listener)
 		MHD_add_response_header(exchange->response, "Connection", "close");
 	exchange->queued = true;
 	result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);

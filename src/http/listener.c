@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -188,13 +189,14 @@ int listener_open(const char *address, unsigned faces, unsigned unix_mode,
 
 	if (listener) {
 		listener->fd = -1;
+		listener->references = 1;
 		listener->faces = faces;
 		r = open_socket(listener, address, unix_mode);
 	}
 	if (r == 0)
 		*ret_listener = listener;
 	else
-		listener_free(listener);
+		listener_unref(listener);
 	return r;
 }
 
@@ -214,29 +216,30 @@ int listener_adopt(int fd, unsigned faces, const char *name, struct listener **r
 	if (!listener)
 		return -ENOMEM;
 	listener->fd = fd;
+	listener->references = 1;
 	listener->faces = faces;
 	listener->is_tcp = domain != AF_UNIX;
 	listener->address = bound_address(fd);
 	listener->name = name ? str_dup(str_of(name)) : NULL;
 	if (!listener->address || (name && !listener->name)) {
 		listener->fd = -1;
-		listener_free(listener);
+		listener_unref(listener);
 		return -ENOMEM;
 	}
 	*ret_listener = listener;
 	return 0;
 }
 
-int listener_own_file(struct listener *listener, unsigned unix_mode)
+int listener_own_file(struct listener *listener)
 {
 	const char *path = listener->address + strlen("unix:");
 
-	if (listener->is_tcp)
+	if (listener->is_tcp || listener->unlink_path)
 		return 0;
 	listener->unlink_path = str_dup(str_of(path));
 	if (!listener->unlink_path)
 		return -ENOMEM;
-	return chmod(path, unix_mode) < 0 ? -errno : 0;
+	return chmod(path, listener->unix_mode) < 0 ? -errno : 0;
 }
 
 void listener_leave_file(struct listener *listener)
@@ -288,9 +291,24 @@ bool listener_is_unix(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 && domain == AF_UNIX;
 }
 
-struct listener *listener_free(struct listener *listener)
+struct listener *listener_ref(struct listener *listener)
 {
-	if (!listener)
+	atomic_fetch_add_explicit(&listener->references, 1, memory_order_relaxed);
+	return listener;
+}
+
+bool listener_is_shared(const struct listener *listener)
+{
+	/* Acquire: who gave up the last of the others has done with it. Pairs with
+	 * listener_unref(). */
+	return atomic_load_explicit(&listener->references, memory_order_acquire) > 1;
+}
+
+struct listener *listener_unref(struct listener *listener)
+{
+	/* Release: what this thread did with it is over. Acquire: so is what the others did. */
+	if (!listener ||
+	    atomic_fetch_sub_explicit(&listener->references, 1, memory_order_acq_rel) > 1)
 		return NULL;
 	if (listener->fd >= 0)
 		close(listener->fd);
@@ -298,6 +316,7 @@ struct listener *listener_free(struct listener *listener)
 		(void)unlink(listener->unlink_path);
 	free(listener->unlink_path);
 	free(listener->name);
+	free(listener->asked);
 	free(listener->address);
 	tls_unref(listener->tls);
 	free(listener);

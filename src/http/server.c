@@ -211,11 +211,27 @@ void server_set_limits(struct server *server, const struct server_limits *limits
 	server->limits = *limits;
 }
 
-int server_listen(struct server *server, const struct listener *listener)
+static int listen_to(struct server *server, struct listener *listener)
 {
 	int r = engine_start(server, &server->engines[listener->tls ? ENGINE_TLS : ENGINE_PLAIN]);
 
 	return r < 0 ? r : acceptor_start(server, listener);
+}
+
+int server_set_listeners(struct server *server, struct listener *const *listeners, size_t n)
+{
+	int result = 0;
+
+	acceptor_keep_only(server, listeners, n);
+	for (size_t i = 0; i < n; i++) {
+		int r = 0;
+
+		if (!acceptor_find(server, listeners[i]))
+			r = listen_to(server, listeners[i]);
+		if (r < 0)
+			result = r;
+	}
+	return result;
 }
 
 void server_retire(struct server *server)

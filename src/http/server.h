@@ -69,9 +69,10 @@ struct server *server_new(const struct server_options *options,
 struct server *server_free(struct server *server);
 void server_set_limits(struct server *server, const struct server_limits *limits);
 
-/* Accepts from `listener`, which stays its opener's and must outlive the server. -ENOMEM or
- * -errno. */
-int server_listen(struct server *server, const struct listener *listener) MUST_CHECK;
+/* Accepts from these listeners and from no others, with a reference to each. Connections of those
+ * given up may bring one more request each. -ENOMEM or -errno: not from all of them. */
+int server_set_listeners(struct server *server, struct listener *const *listeners,
+			 size_t n) MUST_CHECK;
 
 /* Accepts what is already queued, then no more; closes idle connections, lets running exchanges
  * finish and closes theirs after them. */

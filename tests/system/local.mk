@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/system/test_journal.py \
 	tests/system/test_language.py \
 	tests/system/test_listener_tls.py \
+	tests/system/test_listeners.py \
 	tests/system/test_manager.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \

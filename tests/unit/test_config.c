@@ -220,20 +220,17 @@ static const struct {
 } changes[] = {
 	{"", "", "", 0},
 	{"", full,
-	 "listeners, workers, limits.max_header, metrics.label_values, metrics.naming, "
+	 "workers, limits.max_header, metrics.label_values, metrics.naming, "
 	 "metrics.exemplars, metrics.created, metrics.buckets.duration, metrics.buckets.tokens, "
 	 "metrics.max_series, "
 	 "metrics.max_series_per_family",
-	 11},
+	 10},
 	{full, full, "", 0},
 	{"", "log: { level = \"debug\"; }; timeouts: { head = 1; };", "", 0},
 	{"", "workers = 2; metrics: { max_series = 7; max_series_per_family = 3; };",
 	 "workers, metrics.max_series, metrics.max_series_per_family", 3},
 	{"listeners = ( { address = \"[::1]:1\"; } );",
-	 "listeners = ( { address = \"[::1]:2\"; } );", "listeners", 1},
-	{"listeners = ( { address = \"[::1]:1\"; } );",
-	 "\n\nlisteners = ( { address = \"[::1]:1\"; faces = [ \"metrics\", \"api\" ]; } );", "",
-	 0},
+	 "listeners = ( { address = \"[::1]:2\"; } );", "", 0},
 };
 
 static void test_restart_differences(void)

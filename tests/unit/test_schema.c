@@ -24,7 +24,7 @@ static void test_schema(void)
 		ok(help > 0 && option->help[help - 1] == '.' && !strchr(option->help, '"'),
 		   "%s has help in sentences", name);
 		ok(!schema_is_group(option->scope, str_of(option->path)), "%s is no group", name);
-		ok(option->reload == RELOAD_RESTART || option->scope != SCOPE_LISTENER,
+		ok(option->reload == RELOAD_LIVE || option->scope == SCOPE_ROOT,
 		   "%s has the reload class of its list", name);
 	}
 }
