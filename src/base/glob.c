@@ -139,7 +139,7 @@ bool glob_is_valid(struct str pattern)
 	return true;
 }
 
-/* What makes a pattern invalid fits nothing and is never passed by: no need to look for it first. */
+/* What makes a pattern invalid fits nothing and is never passed by: nobody need look for it. */
 bool glob_matches(struct str pattern, struct str text)
 {
 	struct str behind_star = {NULL, 0}, tried = text;

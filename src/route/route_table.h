@@ -30,7 +30,7 @@ struct candidate {
 	const struct backend_config *config; /* of the table's configuration */
 	struct bundle *bundle;
 	const struct demand *demand;      /* of the model itself; the table's */
-	uint64_t place;                   /* of the backend's name among the sessions */
+	uint64_t place;                   /* of the backend among the sessions */
 	bool restricted;                  /* it is in that zone */
 	const struct price_config *price; /* of the table's configuration; NULL none */
 	size_t index;                     /* of the backend in the table's configuration */

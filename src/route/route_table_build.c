@@ -8,6 +8,7 @@
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "config/config_expand.h"
 #include "route/listing.h"
 #include "route/model_state.h"
 
@@ -107,20 +108,29 @@ static const struct price_config *find_price(const struct config *config, const 
 	return NULL;
 }
 
+/* Among the sessions. The numbers in the names of addresses are each process's own. */
+static uint64_t place_of(const struct backend_config *config)
+{
+	struct str name = {config->name, config_name_length(config)};
+	uint64_t place = hash_stable(0, name);
+
+	return config->address ? hash_stable(place, str_of(config->address)) : place;
+}
+
 static bool set_candidate(struct builder *b, struct candidate *candidate,
 			  const struct route_model *model, const struct listing *listing)
 {
+	const struct backend_config *config = &b->table->config->backends[listing->index];
 	struct backend_model *description =
 		&b->table->description_pool[candidate - b->table->candidate_pool];
 
 	describe(description, listing, model->id);
 	*candidate = (struct candidate){
 		.backend = b->table->backends[listing->index],
-		.config = &b->table->config->backends[listing->index],
+		.config = config,
 		.demand = &model->demand,
-		.place = hash_stable(0, str_of(b->table->config->backends[listing->index].name)),
-		.restricted =
-			strcmp(b->table->config->backends[listing->index].zone, "restricted") == 0,
+		.place = place_of(config),
+		.restricted = strcmp(config->zone, "restricted") == 0,
 		.price = find_price(b->table->config, model->id),
 		.index = listing->index,
 		.model = description,

@@ -252,6 +252,36 @@ static void test_demands(void)
 	fleet_done(&fleet);
 }
 
+/* Where sessions look for a backend depends on what it is, not on what a process calls it. */
+static void test_places(void)
+{
+	struct fleet fleet;
+	struct route_table *table;
+	const struct candidate *candidates;
+
+	fleet_init(&fleet);
+	for (const char *const *name = (const char *const[]){"g", "g@1", "g@2", "h@1", NULL}; *name;
+	     name++) {
+		fleet_add(&fleet, *name, BACKEND_VLLM);
+		fleet_discover(&fleet, *name, "m");
+	}
+	fleet.backend_configs[1].address = (char *)"10.0.0.1";
+	fleet.backend_configs[2].address = (char *)"10.0.0.1";
+	fleet.backend_configs[3].address = (char *)"10.0.0.1";
+	table = fleet_build(&fleet, NULL);
+	candidates = fleet_find(table, "m")->candidates;
+	ok(candidates[1].place == candidates[2].place, "an address has one, by any number");
+	ok(candidates[0].place != candidates[1].place, "a name without addresses another one");
+	ok(candidates[1].place != candidates[3].place, "and so has that address of another name");
+	route_table_unref(table);
+	fleet.backend_configs[2].address = (char *)"10.0.0.2";
+	table = fleet_build(&fleet, NULL);
+	candidates = fleet_find(table, "m")->candidates;
+	ok(candidates[1].place != candidates[2].place, "as do two addresses of one name");
+	route_table_unref(table);
+	fleet_done(&fleet);
+}
+
 static void test_memory(void)
 {
 	struct fleet fleet;
@@ -424,6 +454,7 @@ int main(void)
 	test_late_ollama();
 	test_fallbacks();
 	test_demands();
+	test_places();
 	test_memory();
 	test_birth();
 	test_many();
