@@ -33,6 +33,7 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_u64(w, "tier", config->tier);
 	if (config->address)
 		jsonw_string(w, "address", str_of(config->address));
+	jsonw_u64(w, "max_concurrent", config->max_concurrent);
 	jsonw_u64(w, "priority", config->priority);
 	jsonw_u64(w, "weight", config->weight);
 	jsonw_bool(w, "optional", config->optional);

@@ -39,17 +39,29 @@ void attempt_answered(struct relay *relay)
 	tell_circuit(relay->candidate->backend, attempts_answered(&relay->attempts));
 }
 
-void attempt_ended(struct relay *relay, enum outcome outcome)
+static void count_end(struct relay *relay, enum outcome outcome)
 {
 	const struct candidate *candidate = relay->candidate;
 
 	relay->outcome = outcome;
 	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
-	atomic_fetch_sub_explicit(&candidate->backend->pending, 1, memory_order_relaxed);
 	tell_circuit(candidate->backend, attempts_note(&relay->attempts, outcome, relay->status));
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));
+}
+
+void attempt_ended(struct relay *relay, enum outcome outcome)
+{
+	count_end(relay, outcome);
+	attempts_leave(&relay->attempts);
+}
+
+void attempt_ended_for_another(struct relay *relay, enum outcome outcome)
+{
+	count_end(relay, outcome);
+	attempts_repeat(&relay->attempts);
+	record_retry(relay->request->api, relay->candidate->backend->name, outcome);
 }
 
 static void reset_answer(struct relay *relay)
@@ -134,7 +146,6 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events)
 	relay->attempt_began_ns = clock_monotonic_ns();
 	if (!request->times.routed_ns)
 		request->times.routed_ns = relay->attempt_began_ns;
-	atomic_fetch_add_explicit(&relay->candidate->backend->pending, 1, memory_order_relaxed);
 	if (!relay->transfer)
 		attempt_ended(relay, OUTCOME_CANCELLED);
 	return relay->transfer;

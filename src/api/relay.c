@@ -20,10 +20,11 @@ void relay_stop(struct relay *relay)
 {
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
-	if (!relay->transfer)
-		return;
-	attempt_cancel(relay);
-	attempt_ended(relay, OUTCOME_CANCELLED);
+	if (relay->transfer) {
+		attempt_cancel(relay);
+		attempt_ended(relay, OUTCOME_CANCELLED);
+	}
+	attempts_leave(&relay->attempts);
 }
 
 static const struct transfer_events events;
@@ -50,6 +51,7 @@ static void give_up(struct relay *relay, enum problem problem)
 	struct buf context;
 
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
+	attempts_leave(&relay->attempts);
 	relay_failure_label(relay);
 	buf_init(&context, 64u * 1024);
 	/* An error without its context is better than none. */
@@ -103,9 +105,7 @@ static void try_next(struct relay *relay)
 /* On the same backend, at once: counted as any other attempt. */
 static void try_again(struct relay *relay, enum outcome outcome)
 {
-	attempt_ended(relay, outcome);
-	attempts_repeat(&relay->attempts);
-	record_retry(relay->request->api, relay->candidate->backend->name, outcome);
+	attempt_ended_for_another(relay, outcome);
 	relay->was_stale = outcome == OUTCOME_RESET;
 	start(relay);
 }

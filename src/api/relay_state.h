@@ -120,6 +120,8 @@ void attempt_cancel(struct relay *relay);
 void attempt_answered(struct relay *relay);
 /* Counts the attempt; its transfer is over. */
 void attempt_ended(struct relay *relay, enum outcome outcome);
+/* The same, but it keeps its place: another one follows at the same backend at once. */
+void attempt_ended_for_another(struct relay *relay, enum outcome outcome);
 void attempt_pause_if_full(struct relay *relay);
 
 /* answer.c */

@@ -118,12 +118,16 @@ static bool is_failover(const struct relay *relay)
 
 static const char *route_reason(const struct relay *relay)
 {
+	const struct attempts *attempts = &relay->attempts;
+
 	if (is_failover(relay))
 		return "failover";
-	if (attempts_has_left_out(&relay->attempts, EXCLUDED_PRIVACY))
+	if (attempts_has_left_out(attempts, EXCLUDED_PRIVACY))
 		return "privacy-requirement";
-	return attempts_has_left_out(&relay->attempts, EXCLUDED_RATE_LIMITED) ? "capacity-overflow"
-									      : "capability-match";
+	return attempts_has_left_out(attempts, EXCLUDED_RATE_LIMITED) ||
+			       attempts_has_left_out(attempts, EXCLUDED_SATURATED)
+		       ? "capacity-overflow"
+		       : "capability-match";
 }
 
 void reply_head_describe(const struct relay *relay)

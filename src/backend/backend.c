@@ -147,6 +147,33 @@ bool backend_counts(const struct backend *backend, const struct backend_config *
 	       atomic_load_explicit(&backend->health, memory_order_relaxed) != BACKEND_UNKNOWN;
 }
 
+bool backend_enter(struct backend *backend)
+{
+	int64_t places = atomic_load_explicit(&backend->places, memory_order_relaxed);
+	int64_t pending = atomic_load_explicit(&backend->pending, memory_order_relaxed);
+
+	do {
+		if (places > 0 && pending >= places)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&backend->pending, &pending, pending + 1,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+void backend_leave(struct backend *backend)
+{
+	atomic_fetch_sub_explicit(&backend->pending, 1, memory_order_relaxed);
+}
+
+bool backend_is_full(const struct backend *backend, int64_t own)
+{
+	int64_t places = atomic_load_explicit(&backend->places, memory_order_relaxed);
+
+	return places > 0 &&
+	       atomic_load_explicit(&backend->pending, memory_order_relaxed) - own >= places;
+}
+
 void backend_hold(struct backend *backend, uint64_t until_ns)
 {
 	uint64_t before = atomic_load_explicit(&backend->held_until_ns, memory_order_relaxed);

@@ -29,8 +29,10 @@ struct backend {
 	char *name; /* immutable */
 	_Atomic int references;
 
-	_Atomic int health;        /* enum backend_health; the prober writes */
-	_Atomic int64_t pending;   /* requests in flight */
+	_Atomic int health; /* enum backend_health; the prober writes */
+	_Atomic int64_t
+		pending;        /* requests that have a place there, nearly all of them in flight */
+	_Atomic int64_t places; /* so many there are; 0: any number. The main thread writes */
 	_Atomic uint64_t ema_usec; /* moving average of the time to the first byte, 0 none yet */
 	_Atomic uint64_t answered; /* requests that got a first byte: the prober feeds the average
 				      only while it stands still */
@@ -74,6 +76,12 @@ static inline bool backend_is_draining(const struct backend *backend)
 {
 	return atomic_load_explicit(&backend->draining, memory_order_relaxed);
 }
+/* Takes a place; false when all are taken. Any thread. */
+bool backend_enter(struct backend *backend) MUST_CHECK;
+/* Gives it back. */
+void backend_leave(struct backend *backend);
+/* Are all taken, `own` of them by who asks? */
+bool backend_is_full(const struct backend *backend, int64_t own);
 /* It is to be left alone until then, on clock_monotonic_ns()'s scale; the longest time wins. */
 void backend_hold(struct backend *backend, uint64_t until_ns);
 /* For how long yet; 0 when it is not held. Reads the clock only if it ever was. */

@@ -68,9 +68,10 @@ struct backend_config {
 	enum backend_type type;
 	char *url; /* scheme://host[:port][/prefix], without a trailing slash or /v1; NULL for demo
 		    */
-	char *credential;    /* the file's name, or NULL */
-	char *authorization; /* "Bearer " + the credential, a secret wiped on free; or NULL */
-	char *ca_file;       /* or NULL: the system's store */
+	char *credential;        /* the file's name, or NULL */
+	char *authorization;     /* "Bearer " + the credential, a secret wiped on free; or NULL */
+	char *ca_file;           /* or NULL: the system's store */
+	uint64_t max_concurrent; /* requests; 0: any number */
 	uint64_t priority, weight, tier;
 	char *zone; /* "restricted" or "open"; by the type unless stated */
 	bool optional;

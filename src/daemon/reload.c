@@ -40,8 +40,18 @@ static struct route_table *build_table(struct daemon *daemon, struct config *con
 	return route_table_build(&inputs);
 }
 
+/* Not part of the table: requests that began with another one use the same places. */
+static void set_places(const struct route_table *table)
+{
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		atomic_store_explicit(&table->backends[i]->places,
+				      (int64_t)table->config->backends[i].max_concurrent,
+				      memory_order_relaxed);
+}
+
 static void put_in_force(struct daemon *daemon, struct route_table *table)
 {
+	set_places(table);
 	route_table_unref(daemon->table);
 	daemon->table = table;
 	fleet_set(daemon->fleet, table);

@@ -53,9 +53,17 @@ static void drop_pass(struct attempts *a)
 	a->has_pass = false;
 }
 
-void attempts_done(struct attempts *a)
+void attempts_leave(struct attempts *a)
 {
 	drop_pass(a);
+	if (a->has_place)
+		backend_leave(a->last->backend);
+	a->has_place = false;
+}
+
+void attempts_done(struct attempts *a)
+{
+	attempts_leave(a);
 	if (a->tried != &a->tried_inline)
 		free(a->tried);
 	free(a->usable);
@@ -117,6 +125,11 @@ static enum exclusion judge_demand(const struct attempts *a, const struct candid
 	return N_EXCLUSIONS;
 }
 
+static bool has_place_at(const struct attempts *a, const struct backend *backend)
+{
+	return a->has_place && a->last->backend == backend;
+}
+
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
 				     bool is_panic)
 {
@@ -134,15 +147,21 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 		return EXCLUDED_UNHEALTHY;
 	if (backend_held_ns(candidate->backend) > 0)
 		return EXCLUDED_RATE_LIMITED;
-	return !is_panic && breaker_refuses(&candidate->backend->breaker) ? EXCLUDED_CIRCUIT_OPEN
-									  : N_EXCLUSIONS;
+	if (!is_panic && breaker_refuses(&candidate->backend->breaker))
+		return EXCLUDED_CIRCUIT_OPEN;
+	return backend_is_full(candidate->backend, has_place_at(a, candidate->backend))
+		       ? EXCLUDED_SATURATED
+		       : N_EXCLUSIONS;
 }
 
 bool attempts_is_panic(const struct attempts *a, const struct route_model *model)
 {
-	for (size_t i = 0; i < model->n_candidates; i++)
-		if (attempts_exclusion_of(a, &model->candidates[i], false) == N_EXCLUSIONS)
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		enum exclusion exclusion = attempts_exclusion_of(a, &model->candidates[i], false);
+
+		if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
 			return false;
+	}
 	return true;
 }
 
@@ -194,9 +213,14 @@ static void leave_out(const struct candidate **usable, size_t *n, size_t index)
 
 static bool take(struct attempts *a, const struct candidate *candidate, bool is_panic)
 {
+	if (!backend_enter(candidate->backend))
+		return false;
 	a->told_ns = 0;
 	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
-	return a->has_pass;
+	a->has_place = a->has_pass;
+	if (!a->has_place)
+		backend_leave(candidate->backend);
+	return a->has_place;
 }
 
 /* The strategy's choice among the current model's candidates; NULL when there is none. */
@@ -318,7 +342,7 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 	const struct candidate *candidate;
 	uint64_t wait_ns = 0;
 
-	drop_pass(a);
+	attempts_leave(a);
 	candidate = pick_fresh(a);
 	if (!candidate && a->tries > 0) {
 		candidate = pick_again(a);

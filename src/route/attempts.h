@@ -21,6 +21,7 @@ enum exclusion {
 	EXCLUDED_DRAINING,
 	EXCLUDED_CIRCUIT_OPEN,
 	EXCLUDED_RATE_LIMITED, /* it said 429 and when to come back */
+	EXCLUDED_SATURATED,    /* its max_concurrent is reached */
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_PRIVACY, /* a policy demands another zone */
 	EXCLUDED_TIER,    /* or another tier */
@@ -69,6 +70,7 @@ struct attempts {
 	const struct candidate *last;
 	struct breaker_pass pass; /* of the attempt at it; to be given back while `has_pass` */
 	bool has_pass;
+	bool has_place;   /* at the last one's backend */
 	uint64_t told_ns; /* the Retry-After of its answer */
 	struct attempt_record records[ATTEMPTS_RECORDED_MAX];
 	unsigned n_records;
@@ -101,8 +103,12 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 /* Does this end of an attempt leave another backend to be tried? Not for other 4xx: they would say
  * the same. */
 bool attempts_is_retryable(enum outcome outcome, unsigned status);
-/* The candidate that attempts_next() gave last is tried once more, beyond the count. */
+/* The candidate that attempts_next() gave last is tried once more, beyond the count; to be called
+ * before attempts_leave(). */
 void attempts_repeat(struct attempts *a);
+/* The last attempt is over and none follows for now: gives its place free. Safe to call again;
+ * attempts_next() and attempts_done() call it, too. */
+void attempts_leave(struct attempts *a);
 /* An answer to the attempt under way has begun that looks like none to be retried. */
 enum breaker_change attempts_answered(struct attempts *a);
 /* The answer to the attempt under way asks to come back after that time; call it before it is
@@ -115,8 +121,8 @@ enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsi
 bool attempts_may_retry(const struct attempts *a);
 /* Is a usable backend of the current model left that was not tried yet? */
 bool attempts_may_ask_another(const struct attempts *a);
-/* None of the model's backends would be left to this request but those whose circuits are open:
- * these are not heeded then. */
+/* None of the model's backends would be left to this request, now or when there is a place again,
+ * but those whose circuits are open: these are not heeded then. */
 bool attempts_is_panic(const struct attempts *a, const struct route_model *model);
 /* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. `is_panic` of its
  * model. */

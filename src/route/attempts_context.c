@@ -13,6 +13,7 @@ const char *exclusion_name(enum exclusion exclusion)
 		[EXCLUDED_DRAINING] = "draining",
 		[EXCLUDED_CIRCUIT_OPEN] = "circuit_open",
 		[EXCLUDED_RATE_LIMITED] = "rate_limited_upstream",
+		[EXCLUDED_SATURATED] = "saturated",
 		[EXCLUDED_CAPABILITY] = "capability",
 		[EXCLUDED_PRIVACY] = "privacy",
 		[EXCLUDED_TIER] = "tier",
@@ -37,7 +38,8 @@ uint64_t attempts_retry_after_seconds(const struct attempts *a)
 {
 	uint64_t wait_ns;
 
-	if (a->tries > 0)
+	/* A place may be free in the next moment. */
+	if (a->tries > 0 || attempts_has_left_out(a, EXCLUDED_SATURATED))
 		return 1;
 	wait_ns = attempts_has_left_out(a, EXCLUDED_RATE_LIMITED)
 			  ? shortest_hold_ns(a->asked, UINT64_MAX)

@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/test_admin.py \
 	tests/system/test_breaker.py \
 	tests/system/test_cancel.py \
+	tests/system/test_capacity.py \
 	tests/system/test_cardinality.py \
 	tests/system/test_change.py \
 	tests/system/test_connections.py \

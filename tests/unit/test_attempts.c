@@ -434,6 +434,7 @@ static void test_names(void)
 	is_text(exclusion_name(EXCLUDED_DRAINING), "draining", "the second reason");
 	is_text(exclusion_name(EXCLUDED_CIRCUIT_OPEN), "circuit_open", "the one after it");
 	is_text(exclusion_name(EXCLUDED_RATE_LIMITED), "rate_limited_upstream", "and the next");
+	is_text(exclusion_name(EXCLUDED_SATURATED), "saturated", "and the last of these");
 	is_text(exclusion_name(EXCLUDED_CAPABILITY), "capability", "the third reason");
 	is_text(exclusion_name(EXCLUDED_PRIVACY), "privacy", "the fourth reason");
 	is_text(exclusion_name(EXCLUDED_TIER), "tier", "the fifth reason");

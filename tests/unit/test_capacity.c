@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What attempts do with the live state of backends: their circuits, their wish for peace. */
+/* What attempts do with the live state of backends: their circuits, wish for peace, places. */
+#include <pthread.h>
+
 #include "attempts_bed.h"
 #include "base/clock.h"
 #include "tap.h"
@@ -80,8 +82,96 @@ static void test_told_to_wait(void)
 	bed_done(&bed);
 }
 
+static void test_places(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+	struct backend *a;
+	char text[64];
+
+	bed_init(&bed);
+	bed.fleet.config.routing.max_retries = 1;
+	a = fleet_backend(&bed.fleet, "a");
+	atomic_store(&a->places, 2);
+	atomic_store(&a->pending, 1);
+	ask(&bed, "lone");
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_GO, "the last place");
+	is_int(atomic_load(&a->pending), 2, "is taken");
+	ok(attempts_may_retry(&bed.attempts), "its own does not stand in the way of a retry");
+	attempts_repeat(&bed.attempts);
+	(void)attempts_note(&bed.attempts, OUTCOME_RESET, 0);
+	is_int(atomic_load(&a->pending), 2, "a repeated attempt keeps it");
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_GO, "a retry");
+	is_int(atomic_load(&a->pending), 2, "takes it again");
+	attempts_leave(&bed.attempts);
+	attempts_leave(&bed.attempts);
+	is_int(atomic_load(&a->pending), 1, "it is given back once");
+	attempts_done(&bed.attempts);
+	is_int(atomic_load(&a->pending), 1, "and not again");
+
+	atomic_store(&a->pending, 2);
+	ask(&bed, "lone");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_NO_HEALTHY, "no place is left");
+	is_u64(bed.attempts.excluded[EXCLUDED_SATURATED], 1, "which is counted");
+	is_u64(attempts_retry_after_seconds(&bed.attempts), 1, "in a second there may be one");
+	attempts_done(&bed.attempts);
+	ask(&bed, "m");
+	(void)walk(&bed, text, sizeof(text));
+	is_text(text, "m/b m/c f/d g/d ~f/d", "other backends, and fallbacks, are taken instead");
+	attempts_done(&bed.attempts);
+	atomic_store(&fleet_backend(&bed.fleet, "b")->breaker.until_ns, UINT64_MAX);
+	atomic_store(&fleet_backend(&bed.fleet, "c")->breaker.until_ns, UINT64_MAX);
+	ask(&bed, "m");
+	(void)walk(&bed, text, sizeof(text));
+	is_text(text, "f/d g/d ~f/d",
+		"an open circuit is no better than a place that will be free");
+	is_int(atomic_load(&a->pending), 2, "a has as many as before");
+	bed_done(&bed);
+}
+
+/* Takes and gives back on several threads at once: never more than there are. */
+struct crowd {
+	struct backend *backend;
+	_Atomic int inside;
+	_Atomic bool was_too_many;
+};
+
+static void *rush(void *context)
+{
+	struct crowd *crowd = context;
+
+	for (int i = 0; i < 20000; i++) {
+		if (!backend_enter(crowd->backend))
+			continue;
+		if (atomic_fetch_add(&crowd->inside, 1) >= 2)
+			atomic_store(&crowd->was_too_many, true);
+		atomic_fetch_sub(&crowd->inside, 1);
+		backend_leave(crowd->backend);
+	}
+	return NULL;
+}
+
+static void test_crowd(void)
+{
+	struct crowd crowd = {.backend = backend_new(STR_LITERAL("a"))};
+	pthread_t threads[4];
+	size_t n = 0;
+
+	atomic_store(&crowd.backend->places, 2);
+	while (n < ARRAY_SIZE(threads) && pthread_create(&threads[n], NULL, rush, &crowd) == 0)
+		n++;
+	for (size_t i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	ok(n == ARRAY_SIZE(threads) && !crowd.was_too_many, "never more than two were inside");
+	is_int(atomic_load(&crowd.backend->pending), 0, "and all have left");
+	backend_unref(crowd.backend);
+}
+
 int main(void)
 {
+	test_places();
+	test_crowd();
 	test_breaker();
 	test_told_to_wait();
 	return tap_done();
