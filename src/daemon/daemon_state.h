@@ -64,7 +64,8 @@ struct daemon {
 	bool reload_is_due;   /* was asked for before there was anything to reload */
 	struct timer rebuild; /* of the route table, when a list of models changed */
 	uint64_t rebuilt_ns;
-	unsigned n_rebuilds; /* asked for by changed models */
+	unsigned n_rebuilds;    /* asked for by changed models */
+	bool awaits_new_models; /* the table in force is of the configuration before */
 	struct timer watchdog;
 	uint64_t *heartbeats; /* as of the last ping, one per worker */
 	struct timer status;

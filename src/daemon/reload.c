@@ -60,6 +60,9 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 			log_error("no memory for the new configuration; "
 				  "a worker goes on with the old one");
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
+	if (daemon->awaits_new_models)
+		loop_timer_clear(daemon->loop, &daemon->rebuild);
+	daemon->awaits_new_models = false;
 }
 
 /* Puts a new one in force everywhere. -ENOMEM keeps the old one. */
@@ -85,7 +88,8 @@ static void models_changed(void *context)
 	uint64_t now = loop_now_ns(daemon->loop);
 	uint64_t due = now + FIRST_REBUILD_NS;
 
-	if (timer_is_set(&daemon->rebuild))
+	if (daemon->awaits_new_models ? !prober_has_settled(daemon->prober)
+				      : timer_is_set(&daemon->rebuild))
 		return;
 	if (daemon->rebuilt_ns + REBUILD_NS > due && daemon->n_rebuilds++ > 0)
 		due = daemon->rebuilt_ns + REBUILD_NS;
@@ -152,8 +156,8 @@ static const struct backend *find_relative(const struct daemon *daemon,
 {
 	size_t n = config_name_length(backend);
 
-	for (size_t i = 0; i < daemon->config->n_backends; i++) {
-		const struct backend_config *other = &daemon->config->backends[i];
+	for (size_t i = 0; i < daemon->table->config->n_backends; i++) {
+		const struct backend_config *other = &daemon->table->config->backends[i];
 
 		if (config_name_length(other) == n && strncmp(other->name, backend->name, n) == 0)
 			return daemon->table->backends[i];
@@ -185,6 +189,20 @@ static int introduce_addresses(struct daemon *daemon, const struct config *confi
 	return 0;
 }
 
+/*
+ * New backends that have not been asked yet may be all that a model is to have. Until they have
+ * been, requests are routed as before: nothing is lost in between. Policies do not wait.
+ */
+static bool must_wait(struct daemon *daemon, const struct config *config,
+		      const struct route_table *table)
+{
+	uint64_t latest = clock_monotonic_ns() + config->health.timeout + REBUILD_NS;
+
+	return config->routing.n_policies == 0 && !prober_has_settled(daemon->prober) &&
+	       !route_table_keeps_models(table, daemon->table) &&
+	       loop_timer_set(daemon->loop, &daemon->rebuild, latest) == 0;
+}
+
 /* Puts in force what is loaded and the addresses that are known. */
 static int adopt_backends(struct daemon *daemon)
 {
@@ -207,7 +225,12 @@ static int adopt_backends(struct daemon *daemon)
 	}
 	config_unref(daemon->config);
 	daemon->config = config;
-	put_in_force(daemon, table);
+	if (must_wait(daemon, config, table)) {
+		route_table_unref(table);
+		daemon->awaits_new_models = true;
+	} else {
+		put_in_force(daemon, table);
+	}
 	backends_keep_only(daemon->backends, config);
 	return 0;
 }

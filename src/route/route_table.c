@@ -42,6 +42,18 @@ struct route_table *route_table_unref(struct route_table *table)
 	return NULL;
 }
 
+bool route_table_keeps_models(const struct route_table *table, const struct route_table *previous)
+{
+	for (size_t i = 0; i < previous->n_models; i++) {
+		const struct route_model *before = &previous->models[i];
+		const struct route_model *now = route_table_find(table, str_of(before->id));
+
+		if (before->n_candidates > 0 && (!now || now->n_candidates == 0))
+			return false;
+	}
+	return true;
+}
+
 struct route_model *route_table_find(const struct route_table *table, struct str name)
 {
 	return map_find(table->by_name, name);

@@ -87,6 +87,9 @@ struct route_table *route_table_build(const struct route_table_inputs *inputs) M
 struct route_table *route_table_ref(struct route_table *table);
 struct route_table *route_table_unref(struct route_table *table);
 
+/* Has every model that had a backend in `previous` one in `table`, too? */
+bool route_table_keeps_models(const struct route_table *table, const struct route_table *previous);
+
 /* The model a client's name stands for: id, alias, or an Ollama name without its ":latest". NULL
  * when unknown. */
 struct route_model *route_table_find(const struct route_table *table, struct str name);

@@ -42,11 +42,10 @@ def reload(daemon, n, **options):
 
 
 def another_configuration(dice, fakes, receiver):
-    """Any of the backends, at least one of which says what it has before it is asked."""
+    """Any of the backends, by any name, with their models stated or to be discovered."""
     rows = []
-    for number, fake in enumerate(dice.sample(fakes, dice.randrange(1, len(fakes) + 1))):
-        row = backend(fake, priority=dice.randrange(5),
-                      discover=number > 0 and dice.random() < 0.3)
+    for fake in dice.sample(fakes, dice.randrange(1, len(fakes) + 1)):
+        row = backend(fake, priority=dice.randrange(5), discover=dice.random() < 0.5)
         if dice.random() < 0.2:
             row["name"] += "-by-another-name"
         if dice.random() < 0.2:
@@ -131,6 +130,42 @@ def test_a_backend_that_leaves_finishes_its_streams():
         added.check("nexus_errors_total", 0)
         eq(daemon.metrics().sum("nexus_pending_requests"), 0,
            "the new one by that name is not charged for the old one's")
+
+
+def discovered(fake, name=None):
+    return {**backend(fake, discover=True), "name": name or fake.name}
+
+
+def test_a_model_is_not_lost_before_its_new_backend_was_asked():
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    with Rig([a, b], backends=[discovered(a)]) as (daemon, *_):
+        daemon.wait_models(MODEL)
+        b.probe_behaviour = {"/v1/models": {"gate_head": "check"}}
+        with Load(daemon, MODEL) as load:
+            ok(reload(daemon, 1, backends=[discovered(b)]), "another backend, still to be asked")
+            ok(b.wait(lambda: b.log("*")), "it is asked")
+            n_before = len(a.log())
+            ok(a.wait(lambda: len(a.log()) > n_before), "requests go on at the one before")
+            b.gate("check").release(1)
+            ok(b.wait(lambda: len(b.log()) > 5), "and to the new one when it has answered")
+            ok(reload(daemon, 2, backends=[discovered(a, "other")]), "under another name, too")
+            ok(reload(daemon, 3, backends=[discovered(b)]), "and back before that one was asked")
+            n_before = len(b.log())
+            ok(b.wait(lambda: len(b.log()) > n_before + 5), "it serves on")
+        eq(load.failures, [], f"{load.n_sent} requests: 0 failed")
+
+
+def test_a_model_that_is_gone_is_gone_when_the_new_backend_was_asked():
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", ["other"])
+    with Rig([a, b], backends=[discovered(a)]) as (daemon, *_):
+        daemon.wait_models(MODEL)
+        ok(reload(daemon, 1, backends=[discovered(b)]), "a backend without the model")
+        ok(daemon.wait_models("other"), "has another one")
+        eq(daemon.chat(MODEL).status, 404, "the first one is unknown")
+        b.probe_behaviour = {"/v1/models": {"fault": "never"}}
+        ok(reload(daemon, 2, backends=[discovered(b, "dumb")], health={"timeout": 0.3}),
+           "one that never answers")
+        ok(daemon.wait_models(), "is waited for as long as a check may take")
 
 
 # --- backends that die and freeze ---
