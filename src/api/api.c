@@ -166,6 +166,11 @@ static void begin(struct exchange *exchange, enum problem refusal)
 		judge_model_head(request);
 }
 
+static void received(struct exchange *exchange, struct str piece)
+{
+	form_received(exchange->user, piece);
+}
+
 static void handle(struct exchange *exchange)
 {
 	struct request *request = exchange->user;
@@ -239,6 +244,7 @@ static void crowded(void *context, enum http_ceiling ceiling)
 
 const struct http_ops api_ops = {
 	.begin = begin,
+	.received = received,
 	.request = handle,
 	.drained = drained,
 	.gone = gone,

@@ -81,7 +81,7 @@ static void reset_answer(struct relay *relay)
 }
 
 /* The client's own bytes unless something in them has to change. */
-static int choose_body(struct relay *relay, struct str *ret_body)
+static int choose_body(struct relay *relay, struct transfer_request *request)
 {
 	const struct model_request *wanted = &relay->request->wanted;
 	const char *id = relay->attempts.current->id;
@@ -92,12 +92,16 @@ static int choose_body(struct relay *relay, struct str *ret_body)
 			    !relay->withholds_usage &&
 			    !atomic_load_explicit(&relay->candidate->backend->rejects_usage_option,
 						  memory_order_relaxed);
-	*ret_body = wanted->text;
+	if (relay->request->exchange->body_flows) {
+		upload_describe(relay, same_model ? NULL : id, request);
+		return 0;
+	}
+	request->body = wanted->text;
 	if (same_model && !relay->asks_usage)
 		return 0;
 	buf_clear(&relay->body);
 	r = model_request_rewrite(wanted, same_model ? NULL : id, relay->asks_usage, &relay->body);
-	*ret_body = buf_str(&relay->body);
+	request->body = buf_str(&relay->body);
 	return r;
 }
 
@@ -140,7 +144,7 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events)
 
 	reset_answer(relay);
 	describe_target(relay);
-	if (choose_body(relay, &wanted.body) == 0)
+	if (choose_body(relay, &wanted) == 0)
 		relay->transfer = transfer_start(request->api->in.client, &wanted, events, relay);
 	relay->n_attempts++;
 	relay->attempt_began_ns = clock_monotonic_ns();

@@ -47,18 +47,30 @@ static uint64_t completed_ns(const struct request *request)
 	return arrival_ns > loop_now_ns(request->api->in.loop) ? arrival_ns : clock_monotonic_ns();
 }
 
-void chain_start(struct request *request)
+void chain_begin(struct request *request)
+{
+	request->times.parsed_ns = clock_monotonic_ns();
+	chain_run(request);
+}
+
+static bool read_json(struct request *request)
 {
 	struct model_request_error error;
-	int r;
 
-	request->times.complete_ns = completed_ns(request);
-	r = request->form ? form_parse(request, &error)
-			  : model_request_parse(&request->wanted, buf_str(&request->exchange->body),
-						&error);
+	if (model_request_parse(&request->wanted, buf_str(&request->exchange->body), &error) == 0)
+		return true;
+	request_problem(request, error.problem, error.message, error.param, NULL);
+	return false;
+}
+
+void chain_start(struct request *request)
+{
+	bool known;
+
+	if (!request->exchange->body_flows)
+		request->times.complete_ns = completed_ns(request);
+	known = request->form ? form_complete(request) : read_json(request);
 	request->times.parsed_ns = clock_monotonic_ns();
-	if (r < 0)
-		request_problem(request, error.problem, error.message, error.param, NULL);
-	else
+	if (known)
 		chain_run(request);
 }

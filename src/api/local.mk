@@ -52,5 +52,6 @@ libnexusd_a_SOURCES += \
 	src/api/stats_tally.c \
 	src/api/stats_tally.h \
 	src/api/stream.c \
+	src/api/upload.c \
 	src/api/usage.c \
 	src/api/usage.h

@@ -200,7 +200,7 @@ void record_end(struct request *request)
 	enum record_method method = method_of(exchange->method);
 
 	slab_gauge_add(api->in.slab, api->series.active_requests, -1);
-	slab_add(api->in.slab, api->series.received[SIDE_CLIENT], exchange->body.len);
+	slab_add(api->in.slab, api->series.received[SIDE_CLIENT], exchange->received_bytes);
 	slab_add(api->in.slab, api->series.sent[SIDE_CLIENT], exchange->sent_bytes);
 	count_gateway(api, request->route, method, request->status, duration_ns);
 	/* Whoever asks what may be done asks for no model. */

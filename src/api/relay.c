@@ -119,7 +119,10 @@ static void act(struct relay *relay, struct verdict verdict)
 	case FATE_FAILED:
 		attempt_cancel(relay);
 		attempt_ended(relay, verdict.outcome);
-		try_next(relay);
+		if (relay_can_repeat(relay))
+			try_next(relay);
+		else
+			give_up(relay, relay_failure_problem(relay));
 		return;
 	case FATE_REPEATED:
 		atomic_store_explicit(&relay->candidate->backend->rejects_usage_option, true,
@@ -155,15 +158,15 @@ static enum outcome outcome_of_status(unsigned status)
 static bool may_serve_elsewhere(const struct relay *relay)
 {
 	return relay_is_passed(relay) && (relay->status == 404 || relay->status == 405) &&
-	       attempts_may_ask_another(&relay->attempts);
+	       relay_can_repeat(relay) && attempts_may_ask_another(&relay->attempts);
 }
 
 static bool leaves_others_to_try(const struct relay *relay, enum outcome outcome)
 {
 	if (outcome == OUTCOME_OK)
 		return false;
-	return may_serve_elsewhere(relay) || (attempts_is_retryable(outcome, relay->status) &&
-					      attempts_may_retry(&relay->attempts));
+	return may_serve_elsewhere(relay) ||
+	       (attempts_is_retryable(outcome, relay->status) && relay_may_retry(relay));
 }
 
 /* Some streams are asked for by other members than "stream". */
@@ -215,7 +218,7 @@ static void on_data(void *context, struct str data)
 static bool is_stale_connection(const struct relay *relay, const struct transfer_result *result)
 {
 	return result->outcome == OUTCOME_RESET && result->trace.reused && !relay->was_stale &&
-	       relay->attempts.current->n_candidates == 1;
+	       relay_can_repeat(relay) && relay->attempts.current->n_candidates == 1;
 }
 
 static void on_done(void *context, const struct transfer_result *result)
@@ -262,6 +265,12 @@ static void deadline_passed(struct timer *timer)
 	}
 	relay->outcome = OUTCOME_TIMEOUT;
 	give_up(relay, relay_failure_problem(relay));
+}
+
+void relay_supply(struct relay *relay)
+{
+	if (relay->transfer)
+		transfer_supply(relay->transfer);
 }
 
 void relay_drained(struct relay *relay)

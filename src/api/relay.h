@@ -17,6 +17,8 @@ void relay_stop(struct relay *relay);
 void relay_refuse(struct relay *relay, enum problem problem);
 /* Ends a stream that has begun with an error event and an unclean close. */
 void relay_break(struct relay *relay, enum problem problem);
+/* More of a body that flows has come, or all of it. */
+void relay_supply(struct relay *relay);
 /* The client has room again. */
 void relay_drained(struct relay *relay);
 /* The request is over: stops what still runs and brings request->bundle and its kin, and

@@ -30,7 +30,11 @@ struct relay {
 	const struct candidate *candidate; /* of the attempt under way, else the last one */
 	struct transfer *transfer;         /* NULL while none runs */
 	struct target target;
-	struct buf body; /* what is sent when it differs from the client's */
+	struct buf body;    /* what is sent when it differs from the client's */
+	uint64_t upload_at; /* of a body that flows: so much was handed on */
+	const char
+		*upload_model;  /* and what is yet to take the place of its model; NULL: nothing */
+	size_t upload_model_at; /* so much of that was handed on */
 	struct timer backoff, deadline;
 
 	enum relay_phase phase;
@@ -65,6 +69,18 @@ static inline struct loop *relay_loop(const struct relay *relay)
 static inline bool relay_is_passed(const struct relay *relay)
 {
 	return relay->request->route->flags & ROUTE_PASSED;
+}
+
+/* Is the request still there for another attempt? Of a body that flows only as long as all of it is
+ * held. */
+static inline bool relay_can_repeat(const struct relay *relay)
+{
+	return relay->request->exchange->dropped_bytes == 0;
+}
+
+static inline bool relay_may_retry(const struct relay *relay)
+{
+	return relay_can_repeat(relay) && attempts_may_retry(&relay->attempts);
 }
 
 /* What becomes of an attempt, as its answer shows piece by piece: answer.c and stream.c judge,
@@ -123,6 +139,11 @@ void attempt_ended(struct relay *relay, enum outcome outcome);
 /* The same, but it keeps its place: another one follows at the same backend at once. */
 void attempt_ended_for_another(struct relay *relay, enum outcome outcome);
 void attempt_pause_if_full(struct relay *relay);
+
+/* upload.c */
+/* Has the transfer fetch the body from its start, `model` in the place of its own; NULL: as it is.
+ */
+void upload_describe(struct relay *relay, const char *model, struct transfer_request *request);
 
 /* answer.c */
 struct verdict answer_plain_data(struct relay *relay, struct str data);

@@ -54,7 +54,7 @@ struct table_use {
 
 /* When a request for a model got how far, on clock_monotonic_ns()'s scale; 0: not yet. */
 struct request_times {
-	uint64_t complete_ns; /* all of it had arrived */
+	uint64_t complete_ns; /* all of it had arrived; 0, too, when it was sent on before */
 	uint64_t parsed_ns;   /* its body was understood */
 	uint64_t routed_ns;   /* the first attempt began */
 	uint64_t upstream_ns; /* so long it waited for backends, pauses between attempts included */
@@ -116,8 +116,10 @@ void request_common_headers(struct request *request);
  * memory. */
 struct waiter *request_wait(struct request *request) MUST_CHECK;
 
-/* chain.c: runs the steps and then the relay */
+/* chain.c: reads the body, runs the steps and then the relay */
 void chain_start(struct request *request);
+/* The same once request->wanted is filled, the body perhaps being still under way. */
+void chain_begin(struct request *request);
 
 /* Handlers of routes.def. */
 void api_models_list(struct request *request);

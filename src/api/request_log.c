@@ -165,7 +165,7 @@ static void add_fields(struct field_list *list, struct request *request, uint64_
 	if (exchange->marked_ns)
 		add_number(list, NEXUSD_FIELD_TTFT_USEC,
 			   (exchange->marked_ns - exchange->arrival_ns) / NS_PER_USEC);
-	add_number(list, NEXUSD_FIELD_RECEIVED_BYTES, exchange->body.len);
+	add_number(list, NEXUSD_FIELD_RECEIVED_BYTES, exchange->received_bytes);
 	add_number(list, NEXUSD_FIELD_SENT_BYTES, exchange->sent_bytes);
 	if (!relay)
 		return;

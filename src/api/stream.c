@@ -180,7 +180,7 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	}
 	if (facts.error) {
 		relay->stream_failed = true;
-		if (!relay->committed && attempts_may_retry(&relay->attempts))
+		if (!relay->committed && relay_may_retry(relay))
 			return false;
 	}
 	if (!relay->committed)

@@ -26,12 +26,29 @@ static void set_deadline(struct connection *connection, uint64_t deadline_ns)
 	(void)!loop_timer_set(connection->server->loop, &connection->timer, deadline_ns);
 }
 
+void connection_stop_clock(struct connection *connection)
+{
+	uint64_t now = loop_now_ns(connection->server->loop);
+
+	connection->left_ns = connection->deadline_ns > now ? connection->deadline_ns - now : 1;
+	connection->deadline_ns = UINT64_MAX;
+}
+
+void connection_start_clock(struct connection *connection)
+{
+	if (connection->left_ns)
+		set_deadline(connection,
+			     loop_now_ns(connection->server->loop) + connection->left_ns);
+	connection->left_ns = 0;
+}
+
 void connection_enter(struct connection *connection, enum connection_phase phase)
 {
 	const struct server_limits *limits = &connection->server->limits;
 	uint64_t now = loop_now_ns(connection->server->loop);
 
 	connection->phase = phase;
+	connection->left_ns = 0;
 	switch (phase) {
 	case CONNECTION_IDLE:
 		set_deadline(connection, now + limits->idle_ns);

@@ -43,6 +43,7 @@ struct connection {
 	struct timer timer;
 	uint64_t deadline_ns; /* of the phase; UINT64_MAX none. The timer may fire earlier and waits
 				 on. */
+	uint64_t left_ns;     /* until the deadline, while the clock stands; 0: it does not */
 	char *target;         /* of the request whose head is being read */
 	struct exchange *exchange;
 };
@@ -90,6 +91,9 @@ void connection_open(struct server *server, const struct listener *listener,
 void connection_notify(void *server, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);
 void connection_enter(struct connection *connection, enum connection_phase phase);
+/* The deadline does not come nearer while the clock stands. */
+void connection_stop_clock(struct connection *connection);
+void connection_start_clock(struct connection *connection);
 /* Stops libmicrohttpd from calling for a reply or more of it. */
 void connection_suspend(struct connection *connection);
 /* There is something for it to fetch: it calls in this turn, suspended before or not. */

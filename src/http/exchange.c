@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -100,6 +101,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND, see_header, &guard);
 	exchange->http_1_0 = guard.http_1_0;
 	exchange->has_body = guard.n_codings > 0 || guard.content_length > 0;
+	exchange->body_bytes = guard.n_codings > 0 ? -1 : (int64_t)guard.content_length;
 	exchange->close_after |= MHD_MISREADS_CHUNKS && guard.chunked;
 	switch (guard_end(&guard, bytes)) {
 	case GUARD_BAD_FRAMING:
@@ -160,23 +162,84 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	return queue_reply(exchange);
 }
 
+/* Of `n` bytes that have come, how many are taken. Whether a body flows is decided when the window
+ * is just full. */
+static size_t taken_now(const struct exchange *exchange, size_t n)
+{
+	size_t held = exchange->body.len, room;
+
+	if (exchange->body_ignored || !exchange->body_watched)
+		return n;
+	if (held >= EXCHANGE_BODY_WINDOW_BYTES)
+		return exchange->body_flows ? 0 : n;
+	room = EXCHANGE_BODY_WINDOW_BYTES - held;
+	return n < room ? n : room;
+}
+
+static int take(struct exchange *exchange, struct str piece)
+{
+	struct connection *connection = exchange->connection;
+	int r = 0;
+
+	if (piece.n > exchange->body.max - exchange->received_bytes)
+		return -EMSGSIZE;
+	if (!exchange->body_ignored)
+		r = buf_append_str(&exchange->body, piece);
+	if (r < 0)
+		return r;
+	exchange->received_bytes += piece.n;
+	connection->deadline_ns += piece.n * NS_PER_SEC / BODY_BYTES_PER_SEC;
+	if (exchange->body_watched && !exchange->body_ignored)
+		connection->server->ops->received(exchange, piece);
+	return 0;
+}
+
 static enum MHD_Result receive(struct exchange *exchange, const char *data, size_t *bytes)
 {
 	struct connection *connection = exchange->connection;
-	size_t n = *bytes;
-	int r;
+	struct str rest = {data, *bytes};
+	size_t n = 0;
+	int r = 0;
 
 	*bytes = 0;
 	if (connection->refused)
 		return MHD_NO;
-	r = buf_append(&exchange->body, data, n);
-	connection->deadline_ns += n * NS_PER_SEC / BODY_BYTES_PER_SEC;
-	if (r == 0)
-		return MHD_YES;
-	/* Only a chunked body gets here: an announced length was judged with the head. */
-	connection_refuse(connection,
-			  r == -EMSGSIZE ? PROBLEM_PAYLOAD_TOO_LARGE : PROBLEM_OVERLOADED);
-	return MHD_NO;
+	connection_start_clock(connection);
+	while (rest.n > 0 && r == 0 && (n = taken_now(exchange, rest.n)) > 0) {
+		r = take(exchange, (struct str){rest.p, n});
+		rest = (struct str){rest.p + n, rest.n - n};
+	}
+	if (r < 0) {
+		/* Only a chunked body is too large here: an announced length was judged before. */
+		connection_refuse(connection,
+				  r == -EMSGSIZE ? PROBLEM_PAYLOAD_TOO_LARGE : PROBLEM_OVERLOADED);
+		return MHD_NO;
+	}
+	*bytes = rest.n;
+	if (rest.n > 0) {
+		/* It is not the client that is slow. */
+		connection_stop_clock(connection);
+		connection_suspend(connection);
+	}
+	return MHD_YES;
+}
+
+void exchange_watch_body(struct exchange *exchange)
+{
+	exchange->body_watched = true;
+}
+
+void exchange_let_body_flow(struct exchange *exchange)
+{
+	exchange->body_flows = true;
+}
+
+void exchange_drop_body(struct exchange *exchange, size_t n)
+{
+	buf_consume(&exchange->body, n);
+	exchange->dropped_bytes += n;
+	if (!exchange->request_complete)
+		connection_wake(exchange->connection);
 }
 
 static enum MHD_Result complete(struct exchange *exchange)
@@ -188,7 +251,7 @@ static enum MHD_Result complete(struct exchange *exchange)
 		connection_enter(connection, CONNECTION_BUSY);
 		if (connection->peer_gone)
 			exchange_client_left(exchange);
-		else if (!exchange->sent)
+		else if (!exchange->sent || (exchange->body_flows && !exchange->body_ignored))
 			connection->server->ops->request(exchange);
 	}
 	if (exchange->aborted)
@@ -214,12 +277,20 @@ enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd
 	return complete(exchange);
 }
 
+/* libmicrohttpd may have met the end of the connection before the watch could tell of it. */
+static bool has_left(const struct connection *connection)
+{
+	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
+
+	return connection->peer_gone || poll(&end, 1, 0) > 0;
+}
+
 /* libmicrohttpd answers malformed chunks by itself, in the middle of a body. */
 static bool was_refused_by_library(const struct exchange *exchange,
 				   enum MHD_RequestTerminationCode code)
 {
 	return !exchange->request_complete && exchange->refusal == N_PROBLEMS &&
-	       !exchange->connection->peer_gone &&
+	       !has_left(exchange->connection) &&
 	       (code == MHD_REQUEST_TERMINATED_COMPLETED_OK ||
 		code == MHD_REQUEST_TERMINATED_WITH_ERROR);
 }

@@ -18,6 +18,9 @@
 #define EXCHANGE_HIGH_WATER_BYTES (256u * 1024)
 #define EXCHANGE_LOW_WATER_BYTES  (64u * 1024)
 
+/* Of a body that is handed on while it comes so much is held; then the client waits. */
+#define EXCHANGE_BODY_WINDOW_BYTES (256u * 1024)
+
 struct connection;
 struct MHD_Response;
 
@@ -29,8 +32,10 @@ struct exchange {
 	uint64_t arrival_ns; /* of the complete head, on loop_now_ns()'s scale */
 	unsigned faces;      /* of the listener */
 	bool is_reserved;    /* came beyond limits.max_connections: for who watches, not for work */
-	struct buf body;     /* of the request */
-	void *user;          /* the upper layer's */
+	int64_t body_bytes;  /* as the head announced them; -1: in chunks */
+	struct buf body;     /* of the request; without what was dropped of its front */
+	uint64_t received_bytes, dropped_bytes; /* of the body */
+	void *user;                             /* the upper layer's */
 
 	/* the server's own */
 	struct connection *connection;
@@ -45,6 +50,7 @@ struct exchange {
 	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
 	bool request_complete, replied, sent, queued;
 	bool streaming, finished, whole, wants_drain, aborted, close_after;
+	bool body_watched, body_flows, body_ignored;
 };
 
 /* http_ops' context, of the server the exchange runs on. */
@@ -52,9 +58,19 @@ void *exchange_context(const struct exchange *exchange);
 /* The value of a request header, borrowed until the end; {NULL, 0} when absent. */
 struct str exchange_header(const struct exchange *exchange, const char *name);
 
+/* In http_ops.begin: http_ops.received is to tell of each piece of the body. */
+void exchange_watch_body(struct exchange *exchange);
+/* In http_ops.received: the rest of the body is handed on while it comes. From now on no more than
+ * the window is held. */
+void exchange_let_body_flow(struct exchange *exchange);
+/* Drops bytes off the front of the body, so that as many can come. */
+void exchange_drop_body(struct exchange *exchange, size_t n);
+
 /*
  * A reply: one exchange_reply_*(), then its headers, then exchange_send(). Each may fail for want
  * of memory and returns -ENOMEM; the exchange then ends undelivered, by a closed connection.
+ * While the body is still coming the reply waits for its end; what comes once the reply is whole
+ * is not kept.
  */
 
 /* Takes `body` (malloc'ed, may be NULL when length is 0) over, also on failure. */

@@ -80,10 +80,21 @@ void exchange_close_after(struct exchange *exchange)
 	exchange->close_after = true;
 }
 
+/* Nobody wants the rest of the request. */
+static void ignore_body(struct exchange *exchange)
+{
+	if (exchange->request_complete)
+		return;
+	exchange->body_ignored = true;
+	buf_done(&exchange->body);
+}
+
 void exchange_send(struct exchange *exchange)
 {
 	assert(exchange->replied && !exchange->sent);
 	exchange->sent = true;
+	if (!exchange->streaming)
+		ignore_body(exchange);
 	/* Suspended or not: exchange_handle() is called (again) and queues it. */
 	connection_wake(exchange->connection);
 }
@@ -118,6 +129,7 @@ void exchange_ask_drained(struct exchange *exchange)
 
 void exchange_finish(struct exchange *exchange, bool whole)
 {
+	ignore_body(exchange);
 	exchange->finished = true;
 	exchange->wants_drain = false;
 	exchange->whole = whole;

@@ -12,6 +12,7 @@
 
 #include "base/attr.h"
 #include "base/problem.h"
+#include "base/str.h"
 #include "loop/loop.h"
 
 struct census;
@@ -27,7 +28,10 @@ struct http_ops {
 	/* The head has arrived and nothing of a body was read. `refusal` is what the server found
 	 * wrong with it, N_PROBLEMS for nothing. A reply sent from here ends the request. */
 	void (*begin)(struct exchange *exchange, enum problem refusal);
-	/* The whole body is there. May reply at once or later. Not called when begin replied. */
+	/* A piece was added to the body; only after exchange_watch_body(). May reply. */
+	void (*received)(struct exchange *exchange, struct str piece);
+	/* The whole body is there. May reply at once or later. Not called when begin replied,
+	 * nor when the reply to a body that flows is whole. */
 	void (*request)(struct exchange *exchange);
 	/* The stream's queue is below the low-water mark and the client takes more. */
 	void (*drained)(struct exchange *exchange);

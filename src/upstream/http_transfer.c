@@ -77,6 +77,8 @@ static void set_callbacks(struct http_transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, transport_http_on_body);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, transport_http_on_read);
+	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
 #if LIBCURL_VERSION_NUM >= 0x075000
 	curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, transport_http_on_request);
 	curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
@@ -222,6 +224,15 @@ static void set_body(struct http_transfer *t, const struct transfer_request *req
 	bool post = strcmp(request->method, "POST") == 0;
 	const char *body = request->body.n ? request->body.p : "";
 
+	t->supply = request->supply;
+	if (t->supply) {
+		/* Without fields to post it asks transport_http_on_read(), in chunks if it must. */
+		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
+		curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)request->supplied_bytes);
+		return;
+	}
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, post ? body : NULL);
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 			 post ? (curl_off_t)request->body.n : -1);
@@ -266,5 +277,6 @@ void http_transfer_clear(struct http_transfer *t)
 	t->failure_text = NULL;
 	t->added = t->requested = t->resent = false;
 	t->body_begun = t->paused = t->held = t->cancelled = false;
+	t->starved = t->fed = false;
 	t->error[0] = '\0';
 }

@@ -33,6 +33,8 @@ struct http_transfer {
 	struct multi_task task;
 	struct timer deadline; /* when to look whether one has passed */
 	uint64_t start_ns, heard_ns, first_byte_timeout_ns, idle_timeout_ns;
+	uint64_t asked_ns; /* when the last of the request was handed to libcurl */
+	ssize_t (*supply)(void *context, char *out, size_t room); /* of the body; or NULL */
 
 	struct request_headers request;
 	struct response_head head;
@@ -48,6 +50,8 @@ struct http_transfer {
 	bool body_begun;
 	bool paused;    /* the user wants no data */
 	bool held;      /* libcurl holds data back, and must be told to go on */
+	bool starved;   /* libcurl waits for more of the body */
+	bool fed;       /* there is some, and it must be told so */
 	bool cancelled; /* inside libcurl: the task ends it, no event comes any more */
 	bool own_ca;    /* the handle's trust is a target's ca_file */
 	char error[CURL_ERROR_SIZE];

@@ -32,6 +32,11 @@ void transfer_resume(struct transfer *transfer)
 	transfer->transport->resume(transfer);
 }
 
+void transfer_supply(struct transfer *transfer)
+{
+	transfer->transport->supply(transfer);
+}
+
 void transfer_get_trace(const struct transfer *transfer, struct transfer_trace *ret_trace)
 {
 	transfer->transport->trace(transfer, ret_trace);

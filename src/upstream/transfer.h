@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attr.h"
 #include "base/outcome.h"
@@ -28,13 +29,20 @@ struct transfer_request {
 	const struct target *target;
 	const char *method;           /* "GET" or "POST" */
 	const char *path;             /* "/v1/chat/completions" */
-	struct str body;              /* of a POST */
+	struct str body;              /* of a POST, unless it is supplied */
 	struct str content_type;      /* of the body; empty: JSON */
 	const struct header *headers; /* beside Authorization, Content-Type and Content-Length */
 	size_t n_headers;
 	uint64_t connect_timeout_ns;
 	uint64_t first_byte_timeout_ns; /* from the start to the first body byte; 0: none */
 	uint64_t idle_timeout_ns;       /* between body bytes, not counted while paused; 0: none */
+
+	/* NULL, or where the body comes from: puts its next bytes, at most `room`, into `out`; 0 at
+	 * its end, -EAGAIN while there are none: transfer_supply() has it called again. It must
+	 * not cancel. The timeouts stand still while it has none, and first_byte_timeout_ns counts
+	 * from its last bytes. */
+	ssize_t (*supply)(void *context, char *out, size_t room);
+	int64_t supplied_bytes; /* in all; -1 unknown */
 };
 
 struct transfer_head {
@@ -81,6 +89,8 @@ struct transfer *transfer_start(struct client *client, const struct transfer_req
 void transfer_pause(struct transfer *transfer);
 /* No data is delivered from inside this call. Safe when not paused. */
 void transfer_resume(struct transfer *transfer);
+/* There is more of the body than `supply` had. Safe at any time. */
+void transfer_supply(struct transfer *transfer);
 /* For who cancels: on_done tells it otherwise. */
 void transfer_get_trace(const struct transfer *transfer, struct transfer_trace *ret_trace);
 /* Ends it at once, closing the connection unless the answer was complete. Accepts NULL, returns

@@ -13,6 +13,7 @@ struct transport {
 	struct transfer *(*start)(struct client *client, const struct transfer_request *request);
 	void (*pause)(struct transfer *transfer);
 	void (*resume)(struct transfer *transfer);
+	void (*supply)(struct transfer *transfer);
 	void (*trace)(const struct transfer *transfer, struct transfer_trace *ret_trace);
 	void (*cancel)(struct transfer *transfer);
 };

@@ -197,6 +197,11 @@ static void demo_resume(struct transfer *transfer)
 		schedule(t);
 }
 
+/* It answers without looking at a body that is supplied. */
+static void demo_supply(struct transfer *transfer UNUSED)
+{
+}
+
 static void demo_cancel(struct transfer *transfer)
 {
 	struct demo_transfer *t = from_base(transfer);
@@ -207,5 +212,5 @@ static void demo_cancel(struct transfer *transfer)
 		release(t);
 }
 
-const struct transport transport_demo = {demo_start, demo_pause, demo_resume, demo_trace,
-					 demo_cancel};
+const struct transport transport_demo = {demo_start,  demo_pause, demo_resume,
+					 demo_supply, demo_trace, demo_cancel};

@@ -144,8 +144,10 @@ const struct multi_events transport_http_multi_events = {on_finished, on_unwatch
 /* UINT64_MAX while none runs. */
 static uint64_t deadline_ns(const struct http_transfer *t)
 {
+	if (t->starved) /* it is the backend that waits */
+		return UINT64_MAX;
 	if (!t->body_begun)
-		return t->first_byte_timeout_ns ? t->start_ns + t->first_byte_timeout_ns
+		return t->first_byte_timeout_ns ? t->asked_ns + t->first_byte_timeout_ns
 						: UINT64_MAX;
 	return t->paused || !t->idle_timeout_ns ? UINT64_MAX : t->heard_ns + t->idle_timeout_ns;
 }
@@ -244,6 +246,19 @@ size_t transport_http_on_body(char *bytes, size_t size, size_t n, void *context)
 	return t->cancelled ? REFUSE : data.n;
 }
 
+size_t transport_http_on_read(char *out, size_t size, size_t n, void *context)
+{
+	struct http_transfer *t = context;
+	ssize_t given;
+
+	if (t->cancelled)
+		return CURL_READFUNC_ABORT;
+	given = t->supply(t->base.context, out, size * n);
+	t->starved = given < 0;
+	t->asked_ns = loop_now_ns(t->client->loop);
+	return t->starved ? CURL_READFUNC_PAUSE : (size_t)given;
+}
+
 /*
  * Just before the request is sent. Its body may be gone since another transfer's callback cancelled
  * this one. And libcurl sends a request that died on a reused connection again by itself: the
@@ -278,7 +293,7 @@ static void go_on(struct http_transfer *t)
 {
 	CURLcode code;
 
-	t->held = false;
+	t->held = t->fed = false;
 	code = multi_unpause(&t->client->multi, t->easy);
 	if (t->cancelled)
 		drop(t);
@@ -296,7 +311,7 @@ void transport_http_on_task(struct multi_task *task)
 		finish(t, t->failure, t->failure_text);
 	else if (!t->added)
 		begin(t);
-	else if (t->held && !t->paused)
+	else if ((t->held && !t->paused) || t->fed)
 		go_on(t);
 }
 
@@ -307,7 +322,7 @@ static struct transfer *http_start(struct client *client, const struct transfer_
 	if (!t)
 		return NULL;
 	client->n_running++;
-	t->start_ns = t->heard_ns = loop_now_ns(client->loop);
+	t->start_ns = t->asked_ns = t->heard_ns = loop_now_ns(client->loop);
 	if (http_transfer_prepare(t, request) < 0 || look_again(t) < 0) {
 		release(t);
 		return NULL;
@@ -333,6 +348,18 @@ static void http_resume(struct transfer *transfer)
 		multi_task_want(&t->client->multi, &t->task);
 }
 
+static void http_supply(struct transfer *transfer)
+{
+	struct http_transfer *t = from_base(transfer);
+
+	if (!t->starved)
+		return;
+	t->starved = false;
+	t->fed = true;
+	t->asked_ns = t->heard_ns = loop_now_ns(t->client->loop);
+	multi_task_want(&t->client->multi, &t->task);
+}
+
 static void http_cancel(struct transfer *transfer)
 {
 	struct http_transfer *t = from_base(transfer);
@@ -349,5 +376,5 @@ static void http_cancel(struct transfer *transfer)
 	(void)curl_easy_pause(t->easy, CURLPAUSE_ALL);
 }
 
-const struct transport transport_http = {http_start, http_pause, http_resume, http_trace,
-					 http_cancel};
+const struct transport transport_http = {http_start,  http_pause, http_resume,
+					 http_supply, http_trace, http_cancel};

@@ -65,6 +65,7 @@ class Entry:
         self.outcome = None
         self.sent = b""          # the head and body bytes that the kernel took, up to KEEP
         self.sent_bytes = 0
+        self.received_bytes = 0  # of the body
         self.answer = b""        # the body as it was meant, without any framing
         self.began = time.monotonic()
         self.ended = None
@@ -131,17 +132,23 @@ class Link:
         line, self._buffer = self._buffer.split(b"\r\n", 1)
         return line
 
-    async def read_body(self, headers):
+    async def read_body(self, headers, progress):
+        """`progress` is awaited with the number of bytes before any more are read."""
         fields = {n.lower(): v for n, v in headers}
+        body = bytearray()
         if fields.get("transfer-encoding", "").lower() != "chunked":
-            return await self.read_exactly(int(fields.get("content-length", 0)))
-        body = b""
+            length = int(fields.get("content-length", 0))
+            while len(body) < length:
+                body += await self.read_exactly(min(65536, length - len(body)))
+                await progress(len(body))
+            return bytes(body)
         while size := int((await self.read_line()).split(b";")[0], 16):
             body += await self.read_exactly(size)
             await self.read_line()
+            await progress(len(body))
         while await self.read_line():
             pass
-        return body
+        return bytes(body)
 
     async def gone(self):
         """Returns when the peer has closed or reset the connection."""
@@ -200,6 +207,8 @@ class FakeBackend:
         self.default = {}
         # path -> behaviour for probes, e.g. {"status": 500}; a list has one for each of the next.
         self.probe_behaviour = {}
+        self.upload = {}              # what to do in the middle of a body, see _on_progress()
+        self.arriving = None          # the last request whose body began to arrive
         self.model_details = {}       # id -> extra members of its entry
         self.require_key = None       # "Bearer …" that every request must carry
         self.is_deaf = False          # reads the heads of requests with a body, and no more
@@ -265,6 +274,8 @@ class FakeBackend:
         self._gates.clear()
         self.default = {}
         self.probe_behaviour = {}
+        self.upload = {}
+        self.arriving = None
 
     # --- reading ---
 
@@ -331,7 +342,12 @@ class FakeBackend:
             return await self._run_deaf(entry)
         if (entry.header("expect") or "").lower() == "100-continue":
             await link.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        entry.body = await link.read_body(headers)
+        try:
+            entry.body = await link.read_body(headers, lambda n: self._on_progress(link, entry, n))
+        except ConnectionError:
+            entry.outcome = "peer_closed"
+            self.notify()
+            raise
         if entry.path.startswith("/_fake/"):
             await link.send(self._control(entry))
             return True
@@ -348,6 +364,25 @@ class FakeBackend:
         while self.is_deaf:
             await asyncio.sleep(0.01)
         return False
+
+    async def _on_progress(self, link, entry, n_bytes):
+        """Steered by self.upload: from the byte `after` on: `gate` to pass, or `how` the connection
+        ends (close, rst), `answer` being sent before."""
+        entry.received_bytes = n_bytes
+        if entry.path in fake_answers.MODEL_PATHS:
+            self.arriving = entry
+        self.notify()
+        if entry is not self.arriving or n_bytes < self.upload.get("after", 1 << 60):
+            return
+        steer, self.upload = self.upload, {}
+        if "gate" in steer:
+            await self.gate(steer["gate"]).acquire()
+        if "answer" in steer:
+            await link.send(steer["answer"])
+        if steer.get("how") == "rst":
+            link.reset()
+        if "how" in steer:
+            raise ConnectionResetError
 
     async def _run(self, link, entry):
         """Answers while watching for the peer's end; true if the connection may be used again."""

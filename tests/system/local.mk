@@ -93,4 +93,5 @@ EXTRA_DIST += \
 	tests/system/test_stream.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \
+	tests/system/test_upload.py \
 	tests/system/test_wait.py

@@ -67,6 +67,7 @@ unit_tests = \
 	tests/unit/test_transfer_control \
 	tests/unit/test_transfer_pause \
 	tests/unit/test_transfer_request \
+	tests/unit/test_transfer_supply \
 	tests/unit/test_visible
 tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_lock

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A body that is supplied while it is sent. */
+#include <errno.h>
+
+#include "tap.h"
+#include "transfer_run.h"
+
+static struct loop *loop;
+static struct client *client;
+
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+#define SHORT_NS  (50 * NS_PER_MSEC)
+
+static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+static const size_t text_bytes = sizeof(text) - 1;
+
+static size_t given, available, n_asked, n_starved;
+
+static ssize_t supply(void *context, char *out, size_t room)
+{
+	struct run *run = context;
+	size_t n = available - given;
+
+	n_asked++;
+	run->n_after += run->over;
+	if (n == 0 && given < text_bytes) {
+		n_starved++;
+		return -EAGAIN;
+	}
+	if (n > room)
+		n = room;
+	memcpy(out, text + given, n);
+	given += n;
+	return (ssize_t)n;
+}
+
+static void begin(struct run *run, struct server *server, const struct server_step *script)
+{
+	given = available = n_asked = n_starved = 0;
+	server_start(server, script);
+	run_init(run, loop, client, server);
+	run->request.method = "POST";
+	run->request.path = "/v1/x";
+	run->request.content_type = STR_LITERAL("multipart/form-data; boundary=B");
+	run->request.supply = supply;
+	run->request.supplied_bytes = (int64_t)text_bytes;
+}
+
+/* Longer than any timeout of the transfer after each piece. */
+static void give_more(struct run *run)
+{
+	available = available + 12 < text_bytes ? available + 12 : text_bytes;
+	if (run->transfer)
+		transfer_supply(run->transfer);
+	if (available < text_bytes)
+		run_later(run, 2 * SHORT_NS);
+}
+
+static void test_pieces(void)
+{
+	static const struct server_step script[] = {{SERVER_ACCEPT, NULL, 0},
+						    {SERVER_READ, NULL, 0},
+						    {SERVER_SEND, OK_ANSWER, 0},
+						    {SERVER_END, NULL, 0}};
+	struct server server;
+	struct run run;
+
+	begin(&run, &server, script);
+	run.request.first_byte_timeout_ns = run.request.idle_timeout_ns = SHORT_NS;
+	run.on_later = give_more;
+	run_start(&run);
+	run_later(&run, 2 * SHORT_NS);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_OK, "timeouts stand still while there is no more");
+	ok(n_starved > 0, "it was asked in vain, and again");
+	is_u64(run.result.trace.sent_bytes, text_bytes, "all of it was sent");
+	run_finish(&run);
+	ok(!server_join(&server), "the server is content");
+	ok(strstr(server.request, "\r\nContent-Type: multipart/form-data; boundary=B\r\n") &&
+		   strstr(server.request, "\r\nContent-Length: 36\r\n"),
+	   "with its type and its length");
+	ok(strstr(server.request, text), "as it was");
+}
+
+static void test_timeout(void)
+{
+	static const struct server_step script[] = {{SERVER_ACCEPT, NULL, 0},
+						    {SERVER_READ, NULL, 0},
+						    {SERVER_WAIT_CLOSE, NULL, 0},
+						    {SERVER_END, NULL, 0}};
+	struct server server;
+	struct run run;
+
+	begin(&run, &server, script);
+	available = text_bytes;
+	run.request.first_byte_timeout_ns = SHORT_NS;
+	run_start(&run);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_TIMEOUT,
+	       "with the last byte the wait for an answer begins");
+	run_finish(&run);
+	server_join(&server);
+}
+
+static void cancel_it(struct run *run)
+{
+	run_cancel(run);
+}
+
+static void test_cancel(void)
+{
+	static const struct server_step script[] = {
+		{SERVER_ACCEPT, NULL, 0}, {SERVER_WAIT_CLOSE, NULL, 0}, {SERVER_END, NULL, 0}};
+	struct server server;
+	struct run run;
+
+	begin(&run, &server, script);
+	available = 10;
+	run.on_later = cancel_it;
+	run_start(&run);
+	run_later(&run, SHORT_NS);
+	loop_run(loop);
+	is_u64(given, 10, "what there was had been taken");
+	ok(run.n_dones == 0 && run.n_after == 0, "nothing is called after a cancel");
+	run_finish(&run);
+	server_join(&server);
+}
+
+static void test_next_is_not_supplied(void)
+{
+	static const struct server_step script[] = {{SERVER_ACCEPT, NULL, 0},
+						    {SERVER_READ, NULL, 0},
+						    {SERVER_SEND, OK_ANSWER, 0},
+						    {SERVER_END, NULL, 0}};
+	struct server server;
+	struct run run;
+
+	begin(&run, &server, script);
+	run.request.supply = NULL;
+	run.request.body = STR_LITERAL("{}");
+	run.request.content_type = (struct str){NULL, 0};
+	run_start(&run);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_OK, "the handle is used again");
+	is_u64(n_asked, 0, "nobody is asked for a body that is there");
+	run_finish(&run);
+	server_join(&server);
+	ok(strstr(server.request, "\r\nContent-Length: 2\r\n") &&
+		   strstr(server.request, "\r\nContent-Type: application/json\r\n") &&
+		   strstr(server.request, "\r\n\r\n{}"),
+	   "which is sent");
+}
+
+int main(void)
+{
+	run_world(&loop, &client);
+	test_pieces();
+	test_timeout();
+	test_cancel();
+	test_next_is_not_supplied();
+	run_world_end(loop, client);
+	return tap_done();
+}
