@@ -13,7 +13,7 @@ import tap
 from certificates import Certificate
 from fake_backend import FakeBackend
 from harness import Counting, Daemon, backend, wait_until
-from http_client import Connection, Stream, content_of
+from http_client import Connection, Stream, content_of, encode_request
 from tap import eq, ok
 
 MODEL = "m"
@@ -83,6 +83,35 @@ def test_requests():
             eq(connection.request("GET", "/metrics").read_response().status, 404,
                "the faces are the listener's")
     added.check_request(MODEL, "a", 200, n=5)
+
+
+def test_large_answers():
+    with Place() as place:
+        place.fake.behave({"fault": "huge", "size": 8 << 20}, {"fault": "huge", "size": 64 << 20})
+        with place.connect() as connection:
+            eq(len(place.begin(connection).read_response().body), 8 << 20, "a long answer arrives")
+        with Counting(place.daemon) as added:
+            slow = place.begin(place.connect())
+            eq(slow.read_response(head_only=True).status, 200, "another one begins")
+            with place.connect() as connection:
+                eq(place.begin(connection).read_response().status, 200,
+                   "who does not read it holds nobody up")
+            slow.close()
+        added.check("nexus_requests_total", 1, status="499")
+        added.check("nexus_requests_total", 1, status="200")
+
+
+def test_requests_in_one_record():
+    with Place() as place:
+        place.fake.behave({"gate": "held"})
+        with place.connect() as connection:
+            body = json.dumps(harness.chat_body(MODEL)).encode()
+            connection.send(encode_request("POST", "/v1/chat/completions", None, body) +
+                            2 * encode_request("GET", "/livez"))
+            ok(wait_until(lambda: len(place.fake.log()) == 1), "the first is under way")
+            place.fake.gate("held").release(50)
+            eq([connection.read_response().status for _ in range(3)], [200] * 3,
+               "those behind it are read when it is done")
 
 
 def test_versions_and_protocols():
