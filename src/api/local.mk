@@ -40,8 +40,6 @@ libnexusd_a_SOURCES += \
 	src/api/request_id.h \
 	src/api/request_log.c \
 	src/api/request_log.h \
-	src/api/route_hints.c \
-	src/api/route_hints.h \
 	src/api/router.c \
 	src/api/router.h \
 	src/api/routes.def \
@@ -52,6 +50,8 @@ libnexusd_a_SOURCES += \
 	src/api/stats_tally.c \
 	src/api/stats_tally.h \
 	src/api/stream.c \
+	src/api/tier_wish.c \
+	src/api/tier_wish.h \
 	src/api/upload.c \
 	src/api/usage.c \
 	src/api/usage.h

@@ -8,8 +8,8 @@
 #include "api/relay_failure.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
-#include "api/route_hints.h"
 #include "api/session_key.h"
+#include "api/tier_wish.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "upstream/retry_after.h"
@@ -280,13 +280,13 @@ void relay_drained(struct relay *relay)
 }
 
 static void instruct(struct attempts *attempts, const struct request *request,
-		     const struct route_hints *hints)
+		     enum tier_wish tier_wish)
 {
 	const struct model_request *wanted = &request->wanted;
 
 	attempts->demand = route_table_demand(request->table, attempts->asked,
 					      (struct str){wanted->model, wanted->model_bytes});
-	attempts->tier_wish = hints->tier_wish;
+	attempts->tier_wish = tier_wish;
 	if (attempts->strategy->wants_session)
 		attempts->session = session_key_hash(request);
 	attempts->needs = wanted->needs;
@@ -294,7 +294,7 @@ static void instruct(struct attempts *attempts, const struct request *request,
 }
 
 static struct relay *relay_new(struct request *request, struct route_model *model,
-			       const struct route_hints *hints)
+			       enum tier_wish tier_wish)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
@@ -315,7 +315,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 		free(relay);
 		return NULL;
 	}
-	instruct(&relay->attempts, request, hints);
+	instruct(&relay->attempts, request, tier_wish);
 	return relay;
 }
 
@@ -337,7 +337,7 @@ void relay_start(struct request *request)
 {
 	struct route_model *model = route_table_find(
 		request->table, (struct str){request->wanted.model, request->wanted.model_bytes});
-	struct route_hints hints;
+	enum tier_wish tier_wish;
 
 	if (!model) {
 		relay_failure_unknown_model(request);
@@ -345,9 +345,9 @@ void relay_start(struct request *request)
 	}
 	request->model = model->id;
 	request->bundle = model->unrouted;
-	if (!route_hints_read(request, &hints))
+	if (!tier_wish_read(request, &tier_wish))
 		return;
-	request->relay = relay_new(request, model, &hints);
+	request->relay = relay_new(request, model, tier_wish);
 	if (request->relay)
 		try_next(request->relay);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/route_hints.h"
+#include "api/tier_wish.h"
 
 /* A header that is true, false or not there. A word that is neither would be taken for the opposite
  * of what was meant, some day. */
@@ -15,17 +15,13 @@ static bool read_switch(struct request *request, const char *name, bool *ret_is_
 	return false;
 }
 
-bool route_hints_read(struct request *request, struct route_hints *ret_hints)
+bool tier_wish_read(struct request *request, enum tier_wish *ret_wish)
 {
-	bool strict, flexible;
+	bool is_strict, is_flexible;
 
-	if (!read_switch(request, "X-Nexus-Strict", &strict) ||
-	    !read_switch(request, "X-Nexus-Flexible", &flexible))
+	if (!read_switch(request, "X-Nexus-Strict", &is_strict) ||
+	    !read_switch(request, "X-Nexus-Flexible", &is_flexible))
 		return false;
-	*ret_hints = (struct route_hints){TIER_AS_DEMANDED};
-	if (strict)
-		ret_hints->tier_wish = TIER_STRICT;
-	else if (flexible)
-		ret_hints->tier_wish = TIER_FLEXIBLE;
+	*ret_wish = is_strict ? TIER_STRICT : is_flexible ? TIER_FLEXIBLE : TIER_AS_DEMANDED;
 	return true;
 }
