@@ -130,13 +130,20 @@ void reload_apply_ceilings(struct daemon *daemon, const struct config *before)
 	const struct config *config = daemon->config;
 	uint64_t wanted = config->limits.max_connections, possible = connections_possible();
 	bool is_said = before && before->limits.max_connections == wanted;
+	struct census_ceilings ceilings = {
+		.connections = wanted < possible ? wanted : possible,
+		.per_address = config->limits.max_connections_per_address,
+		.body_bytes = config->limits.max_bodies,
+	};
 
 	if (wanted > possible && !is_said)
 		log_warning("limits.max_connections is %llu, the limit of open files allows "
 			    "%llu; raise LimitNOFILE= of the service, or ulimit -n",
 			    (unsigned long long)wanted, (unsigned long long)possible);
-	census_set_ceilings(daemon->census, wanted < possible ? wanted : possible,
-			    config->limits.max_connections_per_address);
+	/* A body of limits.max_body always finds room while there is no other. */
+	if (ceilings.body_bytes < config->limits.max_body)
+		ceilings.body_bytes = config->limits.max_body;
+	census_set_ceilings(daemon->census, &ceilings);
 }
 
 static void warn_of_restart_options(const struct config *before, const struct config *after)

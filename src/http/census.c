@@ -10,6 +10,7 @@
 
 struct census {
 	_Atomic uint64_t n_connections, max_connections, max_per_address;
+	_Atomic uint64_t body_bytes, max_body_bytes;
 	pthread_mutex_t mutex; /* around the map */
 	struct map *addresses; /* of what counts of an address: its number of connections */
 };
@@ -35,10 +36,13 @@ struct census *census_free(struct census *census)
 	return NULL;
 }
 
-void census_set_ceilings(struct census *census, uint64_t connections, uint64_t per_address)
+void census_set_ceilings(struct census *census, const struct census_ceilings *ceilings)
 {
-	atomic_store_explicit(&census->max_connections, connections, memory_order_relaxed);
-	atomic_store_explicit(&census->max_per_address, per_address, memory_order_relaxed);
+	atomic_store_explicit(&census->max_connections, ceilings->connections,
+			      memory_order_relaxed);
+	atomic_store_explicit(&census->max_per_address, ceilings->per_address,
+			      memory_order_relaxed);
+	atomic_store_explicit(&census->max_body_bytes, ceilings->body_bytes, memory_order_relaxed);
 }
 
 enum census_place census_enter(struct census *census, bool is_admin)
@@ -127,4 +131,21 @@ void census_forget(struct census *census, const struct census_origin *origin)
 	else
 		(void)map_remove(census->addresses, key_of(origin));
 	pthread_mutex_unlock(&census->mutex);
+}
+
+bool census_hold(struct census *census, uint64_t bytes)
+{
+	uint64_t max = atomic_load_explicit(&census->max_body_bytes, memory_order_relaxed);
+
+	if (atomic_fetch_add_explicit(&census->body_bytes, bytes, memory_order_relaxed) + bytes <=
+	    max)
+		return true;
+	census_release(census, bytes);
+	return false;
+}
+
+void census_release(struct census *census, uint64_t bytes)
+{
+	if (bytes)
+		atomic_fetch_sub_explicit(&census->body_bytes, bytes, memory_order_relaxed);
 }

@@ -53,6 +53,7 @@ static void exchange_free(struct exchange *exchange)
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	buf_done(&exchange->body);
+	census_release(connection->server->census, exchange->held_bytes);
 	buf_done(&exchange->queue);
 	free(exchange);
 }
@@ -176,6 +177,14 @@ static size_t taken_now(const struct exchange *exchange, size_t n)
 	return n < room ? n : room;
 }
 
+static int hold(struct exchange *exchange, struct str piece)
+{
+	if (!census_hold(exchange->connection->server->census, piece.n))
+		return -ENOBUFS;
+	exchange->held_bytes += piece.n;
+	return buf_append_str(&exchange->body, piece);
+}
+
 static int take(struct exchange *exchange, struct str piece)
 {
 	struct connection *connection = exchange->connection;
@@ -184,7 +193,7 @@ static int take(struct exchange *exchange, struct str piece)
 	if (piece.n > exchange->body.max - exchange->received_bytes)
 		return -EMSGSIZE;
 	if (!exchange->body_ignored)
-		r = buf_append_str(&exchange->body, piece);
+		r = hold(exchange, piece);
 	if (r < 0)
 		return r;
 	exchange->received_bytes += piece.n;
@@ -237,6 +246,8 @@ void exchange_let_body_flow(struct exchange *exchange)
 void exchange_drop_body(struct exchange *exchange, size_t n)
 {
 	buf_consume(&exchange->body, n);
+	census_release(exchange->connection->server->census, n);
+	exchange->held_bytes -= n;
 	exchange->dropped_bytes += n;
 	if (!exchange->request_complete)
 		connection_wake(exchange->connection);

@@ -47,6 +47,7 @@ struct exchange {
 	uint64_t sent_bytes;  /* of the reply's body; final in http_ops.end */
 	uint64_t mark_at;     /* exchange_mark(): so many bytes into the stream; 0 none */
 	uint64_t marked_ns;   /* when they were handed to the socket; 0 not yet */
+	uint64_t held_bytes;  /* of the body, out of what all bodies may take */
 	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
 	bool request_complete, replied, sent, queued;
 	bool streaming, finished, whole, wants_drain, aborted, close_after;

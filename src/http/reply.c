@@ -87,6 +87,8 @@ static void ignore_body(struct exchange *exchange)
 		return;
 	exchange->body_ignored = true;
 	buf_done(&exchange->body);
+	census_release(exchange->connection->server->census, exchange->held_bytes);
+	exchange->held_bytes = 0;
 }
 
 void exchange_send(struct exchange *exchange)

@@ -225,7 +225,8 @@ static void start(void)
 	server = loop && census ? server_new(&options, &limits) : NULL;
 	if (!server)
 		abort();
-	census_set_ceilings(census, 1, 0);
+	census_set_ceilings(census,
+			    &(struct census_ceilings){.connections = 1, .body_bytes = 1 << 20});
 }
 
 static void send_all(int fd, const uint8_t *data, size_t size)

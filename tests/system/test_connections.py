@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How many clients may be connected: the ceiling of all, the reserve beyond it, and the ceiling of
-one address."""
+one address, and what bodies take."""
 import json
 import signal
 
@@ -9,6 +9,7 @@ import harness
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Daemon, backend, wait_until
+from http_client import encode_request
 from tap import eq, ok
 
 MODEL = "m"
@@ -128,6 +129,40 @@ def test_ceiling_of_an_address():
             ok(wait_until(lambda: is_served(daemon.connect())), "who leaves makes room")
         ok(added.delta.sum(LIMITED, limit="max_connections_per_address") >= 1, "it is counted")
         added.check(LIMITED, 0, limit="max_connections")
+    fake.stop()
+
+
+def test_bodies():
+    """Half-sent bodies share what all bodies may take; what is given back can be used again."""
+    fake = FakeBackend("a", [MODEL])
+    body = json.dumps(harness.chat_body(MODEL, "x" * 40_000)).encode()
+    data = encode_request("POST", "/v1/chat/completions", None, body)
+    with daemon_with(fake, max_body="64K", max_bodies="96K") as daemon:
+        with Counting(daemon) as added:
+            eq({daemon.post("/v1/chat/completions", body).status for _ in range(20)}, {200},
+               "one after the other they are taken")
+            held = [daemon.connect() for _ in range(2)]
+            for connection in held:
+                connection.send(data[:-1])
+            ok(wait_until(lambda: daemon.metrics().sum("gateway_active_requests") == 3),
+               "two wait for their ends")
+            ok(wait_until(lambda: daemon.post("/v1/chat/completions", body).status == 503),
+               "the third finds no room")
+            with daemon.connect() as connection:
+                connection.send(data)
+                answer = connection.read_response()
+                eq((answer.status, answer.error().get("code")), (503, "overloaded"), "is told so")
+                ok(connection.is_closed(), "and closed")
+            eq(daemon.chat(MODEL).status, 200, "a small one still has room")
+            for connection in held:
+                connection.send(data[-1:])
+                eq(connection.read_response().status, 200, "who waited is served")
+            eq(daemon.post("/v1/chat/completions", body).status, 200, "and makes room")
+        ok(added.delta.sum("nexus_errors_total", error_type="other") >= 2, "refusals are counted")
+        ok(added.delta.sum("nexus_requests_total", status="200") >= 24, "and so are answers")
+    with daemon_with(fake, max_body="64K", max_bodies="1K") as daemon:
+        eq(daemon.post("/v1/chat/completions", body).status, 200,
+           "one of limits.max_body always has room")
     fake.stop()
 
 

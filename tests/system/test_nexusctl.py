@@ -222,8 +222,8 @@ def test_config_defaults_and_explain():
     ok("one of: smart round_robin" in result.out and "default: smart" in result.out,
        "explain: words and default", result)
     names = [row["name"] for row in run(None, "config", "explain", "limits", "--json").json()]
-    eq(names, ["limits.max_body", "limits.max_header", "limits.max_connections",
-               "limits.max_connections_per_address"], "explain of a group")
+    eq(names, ["limits.max_body", "limits.max_bodies", "limits.max_header",
+               "limits.max_connections", "limits.max_connections_per_address"], "explain of a group")
     result = run(None, "config", "explain", "backends.url")
     eq((result.status, result.out.splitlines()[0]), (0, "backends.url"), "of a list's")
     for key in ("nonsense", "", "limits.", "limit"):

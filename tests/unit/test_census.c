@@ -21,6 +21,11 @@ static struct sockaddr_storage address(const char *text)
 	return storage;
 }
 
+static void set_ceilings(struct census *census, uint64_t connections, uint64_t per_address)
+{
+	census_set_ceilings(census, &(struct census_ceilings){connections, per_address, 100});
+}
+
 static void enter_many(struct census *census, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -31,7 +36,7 @@ static void test_places(void)
 {
 	struct census *census = census_new();
 
-	census_set_ceilings(census, 2, 0);
+	set_ceilings(census, 2, 0);
 	is_int(census_enter(census, false), CENSUS_REGULAR, "the first place");
 	is_int(census_enter(census, true), CENSUS_REGULAR, "the last place");
 	is_int(census_enter(census, false), CENSUS_RESERVED, "the first of the reserve");
@@ -45,7 +50,7 @@ static void test_places(void)
 	for (int i = 0; i < 2 * CENSUS_RESERVE + 1; i++)
 		census_leave(census);
 	is_int(census_enter(census, false), CENSUS_REGULAR, "who leaves makes a place");
-	census_set_ceilings(census, 1, 0);
+	set_ceilings(census, 1, 0);
 	is_int(census_enter(census, false), CENSUS_RESERVED, "a lower ceiling holds at once");
 	census_free(census);
 }
@@ -71,7 +76,7 @@ static void test_addresses(void)
 		struct census *census = census_new();
 		struct census_origin origin, other;
 
-		census_set_ceilings(census, 10, 1);
+		set_ceilings(census, 10, 1);
 		ok(census_admit(census, &first, &origin), "%s: the first comes in", pairs[i].what);
 		is_int(census_admit(census, &second, &other), !pairs[i].is_same, "%s: the second",
 		       pairs[i].what);
@@ -89,10 +94,10 @@ static void test_ceiling_of_an_address(void)
 	struct census *census = census_new();
 	struct census_origin origin, uncounted;
 
-	census_set_ceilings(census, 10, 0);
+	set_ceilings(census, 10, 0);
 	ok(census_admit(census, &client, &uncounted), "without a ceiling anybody comes in");
 	is_int(uncounted.n_bytes, 0, "and is not counted");
-	census_set_ceilings(census, 10, 3);
+	set_ceilings(census, 10, 3);
 	for (int i = 0; i < 3; i++)
 		ok(census_admit(census, &client, &origin), "connection %d", i + 1);
 	ok(!census_admit(census, &client, &origin), "one too many");
@@ -100,7 +105,7 @@ static void test_ceiling_of_an_address(void)
 	ok(!census_admit(census, &client, &origin), "who was not counted makes no place");
 	census_forget(census, &origin);
 	ok(census_admit(census, &client, &origin), "who was counted does");
-	census_set_ceilings(census, 10, 1);
+	set_ceilings(census, 10, 1);
 	census_forget(census, &origin);
 	census_forget(census, &origin);
 	ok(!census_admit(census, &client, &origin), "a lower ceiling holds for who is there");
@@ -108,10 +113,24 @@ static void test_ceiling_of_an_address(void)
 	ok(!census_free(NULL), "freeing nothing");
 }
 
+static void test_bodies(void)
+{
+	struct census *census = census_new();
+
+	set_ceilings(census, 10, 0);
+	ok(census_hold(census, 60) && census_hold(census, 40), "bodies that fit together");
+	ok(!census_hold(census, 1), "one byte too many");
+	census_release(census, 40);
+	ok(!census_hold(census, 41), "what was refused took nothing");
+	ok(census_hold(census, 40), "what was given back can be had again");
+	census_free(census);
+}
+
 int main(void)
 {
 	test_places();
 	test_addresses();
 	test_ceiling_of_an_address();
+	test_bodies();
 	return tap_done();
 }

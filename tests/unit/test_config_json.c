@@ -60,7 +60,7 @@ static const struct {
 	 "[{\"address\":\"127.0.0.1:1\",\"faces\":[\"api\",\"metrics\"],\"mode\":\"0660\"},"
 	 "{\"address\":\"unix:/run/x\",\"faces\":[\"metrics\",\"admin\"],"
 	 "\"mode\":\"0600\"}]"},
-	{"limits", "{\"max_body\":5000,\"max_header\":\"16K\",\"max_connections\":20000,"
+	{"limits", "{\"max_body\":5000,\"max_bodies\":\"1G\",\"max_header\":\"16K\",\"max_connections\":20000,"
 		   "\"max_connections_per_address\":0}"},
 	{"timeouts.head", "0.25"},
 	{"timeouts.drain", "0"},
