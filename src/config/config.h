@@ -226,10 +226,10 @@ struct config {
 	} log;
 
 	/* bookkeeping of config.c */
-	int references;      /* atomic */
-	struct config *base; /* a reference to what it was expanded from; NULL: as loaded */
-	char **files;        /* the names the origins point to */
+	char **files; /* the names the origins point to */
 	size_t n_files;
+	struct config *base; /* a reference to what it was expanded from; NULL: as loaded */
+	int references;      /* atomic; the last member */
 };
 
 struct config *config_ref(struct config *config);

@@ -50,10 +50,11 @@ struct config *config_expand(struct config *base, const struct config_addresses 
 
 	if (n == base->n_backends)
 		return config_ref(base);
-	config = malloc(sizeof(*config));
+	config = calloc(1, sizeof(*config));
 	if (!config)
 		return NULL;
-	*config = *base;
+	/* Other threads count the references of `base` meanwhile. */
+	memcpy(config, base, offsetof(struct config, references));
 	config->references = 1;
 	config->base = config_ref(base);
 	config->n_backends = 0;
