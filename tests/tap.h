@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/faults/faults.h"
+
 static int tap_run, tap_failed;
 
 __attribute__((format(printf, 4, 5), unused)) static bool tap_check(bool passed, const char *file,
@@ -28,6 +30,8 @@ __attribute__((format(printf, 4, 5), unused)) static bool tap_check(bool passed,
 		printf("#   at %s:%d\n", file, line);
 	}
 	fflush(stdout);
+	if (!passed)
+		faults_give_up();
 	return passed;
 }
 

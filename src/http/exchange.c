@@ -124,16 +124,21 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 static enum MHD_Result queue_reply(struct exchange *exchange)
 {
 	struct connection *connection = exchange->connection;
-	enum MHD_Result result;
+	enum MHD_Result result = MHD_NO;
 
-	if (!exchange->response || exchange->aborted)
+	if (exchange->aborted)
 		return MHD_NO;
-	if (exchange->close_after || connection->server->draining || !connection->listener)
-		MHD_add_response_header(exchange->response, "Connection", "close");
-	exchange->queued = true;
-	result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);
-	MHD_destroy_response(exchange->response);
-	exchange->response = NULL;
+	if (exchange->response) {
+		if (exchange->close_after || connection->server->draining || !connection->listener)
+			MHD_add_response_header(exchange->response, "Connection", "close");
+		exchange->queued = true;
+		result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);
+		MHD_destroy_response(exchange->response);
+		exchange->response = NULL;
+	}
+	/* No memory: nobody is to believe that the client left. */
+	if (result != MHD_YES)
+		connection_refuse(connection, PROBLEM_OVERLOADED);
 	return result;
 }
 

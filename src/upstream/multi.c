@@ -9,6 +9,8 @@
 
 /* Idle connections kept for reuse, and the most there are before one is closed on release. */
 #define CONNECTIONS_MAX 256L
+/* When libcurl had no memory for what it was told, it is told again. */
+#define RETRY_NS (100 * NS_PER_MSEC)
 
 /* The result is copied before the handle leaves: its removal frees the message. */
 static void reap(struct multi *multi)
@@ -27,12 +29,16 @@ static void reap(struct multi *multi)
 
 void multi_ready(struct multi *multi, curl_socket_t fd, int ready)
 {
+	CURLMcode result;
 	int running;
 
 	multi->inside = true;
-	/* It fails only for lack of memory; the transfers' own deadlines see to those then. */
-	(void)curl_multi_socket_action(multi->curlm, fd, ready, &running);
+	result = curl_multi_socket_action(multi->curlm, fd, ready, &running);
 	multi->inside = false;
+	/* It fails only for lack of memory. Without a timer the transfers' deadlines see to them.
+	 */
+	if (result != CURLM_OK && !timer_is_set(&multi->timer))
+		(void)!loop_timer_set(multi->loop, &multi->timer, clock_monotonic_ns() + RETRY_NS);
 	reap(multi);
 }
 

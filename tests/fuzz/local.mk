@@ -14,7 +14,7 @@ EXTRA_DIST += tests/fuzz/replay.c tests/fuzz/corpus
 if FUZZING
 noinst_PROGRAMS += $(fuzz_targets)
 fuzz_main =
-fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_ldflags = $(NEXUSD_LDFLAGS) -fsanitize=fuzzer
 else
 check_PROGRAMS += $(fuzz_targets)
 TESTS += $(fuzz_targets)

@@ -7,7 +7,6 @@ check_PROGRAMS += \
 	tests/system/gated_nexusd \
 	tests/system/named_nexusd \
 	tests/system/openmetrics_judge \
-	tests/system/starved_nexusd \
 	tests/system/translated_nexusctl \
 	tests/system/translated_nexusd
 built_translations = $(AM_CPPFLAGS) -DLOCALEDIR='"$(abs_top_builddir)/tests/locale"'
@@ -17,8 +16,6 @@ tests_system_translated_nexusd_SOURCES = src/main.c
 tests_system_translated_nexusd_CPPFLAGS = $(built_translations)
 tests_system_openmetrics_judge_SOURCES = tests/system/openmetrics_judge.c $(exposition_judge)
 tests_system_named_nexusd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo
-tests_system_starved_nexusd_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 endif
 EXTRA_DIST += \
 	tests/system/certificates.py \
@@ -58,6 +55,7 @@ EXTRA_DIST += \
 	tests/system/test_errors.py \
 	tests/system/test_exact.py \
 	tests/system/test_exposition.py \
+	tests/system/test_failing_calls.py \
 	tests/system/test_failover.py \
 	tests/system/test_faults.py \
 	tests/system/test_form.py \

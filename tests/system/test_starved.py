@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each allocation on the way of a request fails in turn (starved_nexusd.c): the client gets an
-error or a close, nexusd lives on, and the books are right."""
+"""Each call on the way of a request that can fail, an allocation, a socket's, libcurl's or
+libmicrohttpd's, fails in turn (tests/faults): the client gets an error or a close, nexusd lives on,
+and the books are right."""
 import json
 import mmap
 import pathlib
@@ -14,17 +15,17 @@ from fake_backend import FakeBackend
 from harness import Daemon, backend, chat_body
 from http_client import Incomplete, encode_request
 from statsd_receivers import Tcp, expected
-from tap import Skip, eq, ok
+from tap import Skip, diag, eq, ok
 
 MODEL = "m"
 CALLS_MAX = 200
 
 
 class Famine:
-    """The page that starved_nexusd shares: which allocation fails, and how many there were."""
+    """The page that a nexusd with faults shares: which call fails, and how many there were."""
 
     def __init__(self, folder):
-        self.path = pathlib.Path(folder) / "starve"
+        self.path = pathlib.Path(folder) / "faults"
         self.path.write_bytes(bytes(mmap.PAGESIZE))
         with self.path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
@@ -32,12 +33,16 @@ class Famine:
     def begin(self, fail_at):
         struct.pack_into("=QQ", self._page, 0, fail_at, 0)
 
+    def name(self):
+        """Of the call that failed."""
+        return self._page[24:64].split(b"\0")[0].decode()
+
     def is_over(self):
         fail_at, n_calls = struct.unpack_from("=QQ", self._page)
         return n_calls >= fail_at
 
     def end(self):
-        """Tells whether the chosen allocation was reached."""
+        """Tells whether the chosen call was reached."""
         fail_at, n_calls = struct.unpack_from("=QQ", self._page)
         struct.pack_into("=Q", self._page, 0, 0)
         return n_calls >= fail_at
@@ -76,13 +81,15 @@ REQUESTS = {
 
 
 def ask(daemon, data):
-    """The status, or None when the connection just ended."""
+    """The status, None when the connection just ended, 0 when nothing came."""
     with daemon.connect() as connection:
         try:
             connection.send(data)
             answer = connection.read_head()
         except (ConnectionError, Incomplete):
             return None
+        except TimeoutError:
+            return 0
         try:
             if answer:
                 connection.read_body()
@@ -100,6 +107,8 @@ def starve(daemon, famine, fakes, name):
             fake.default = behaviour or {}
         famine.begin(fail_at)
         seen.append(ask(daemon, data))
+        if seen[-1] == 0:
+            diag(f"{name}: nothing comes when call {fail_at} fails, {famine.name()}")
         if not famine.end():
             break
         if daemon.process.poll() is not None:
@@ -110,19 +119,19 @@ def starve(daemon, famine, fakes, name):
        f"{name}: an error, a close or the answer", seen)
 
 
-def find_starved():
-    program = pathlib.Path(harness.find_program()).parent / "tests/system/starved_nexusd"
+def find_with_faults():
+    program = pathlib.Path(harness.find_program()).parent / "tests/system/translated_nexusd"
     if not program.is_file():
-        raise Skip("tests/system/starved_nexusd is not built")
+        raise Skip("tests/system/translated_nexusd is not built")
     return str(program)
 
 
-def test_every_allocation_fails_once():
-    program = find_starved()
+def test_every_call_fails_once():
+    program = find_with_faults()
     a, b = FakeBackend("a", [MODEL, "weak"]), FakeBackend("b", [MODEL])
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         famine = Famine(folder)
-        with Daemon(program=program, env={"NEXUSD_TEST_STARVE": str(famine.path)},
+        with Daemon(program=program, env={"NEXUSD_TEST_FAULT_PAGE": str(famine.path)},
                     workers=1, backends=[backend(a), backend(b)], health={"interval": 3600},
                     routing={"strategy": "priority_only",
                              "aliases": [{"name": "alias", "model": MODEL}],
@@ -146,11 +155,11 @@ def test_every_allocation_fails_once():
 
 def test_pushes():
     """What a push found no memory for comes with a later one."""
-    program = find_starved()
+    program = find_with_faults()
     receiver, a = Tcp("plain"), FakeBackend("a", [MODEL])
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         famine = Famine(folder)
-        with Daemon(program=program, env={"NEXUSD_TEST_STARVE": str(famine.path)},
+        with Daemon(program=program, env={"NEXUSD_TEST_FAULT_PAGE": str(famine.path)},
                     workers=1, backends=[backend(a)], health={"interval": 3600},
                     statsd={"enabled": True, "address": receiver.address,
                             "interval": 0.1}) as daemon:

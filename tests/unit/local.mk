@@ -69,8 +69,7 @@ unit_tests = \
 	tests/unit/test_transfer_request \
 	tests/unit/test_transfer_supply \
 	tests/unit/test_visible
-tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_lock
+tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_mutex_lock
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 

@@ -99,15 +99,17 @@ UNUSED static const char *bed_push(struct bed *bed)
 {
 	const struct statsd_lines_inputs inputs = {bed->registry, &bed->config, &bed->ledger,
 						   BED_TIME_SEC, false};
+	char *text;
 	size_t n;
 
 	statsd_packets_clear(&bed->packets, (size_t)bed->config.statsd.max_packet);
 	if (statsd_lines_append(&inputs, &bed->packets) < 0)
 		abort();
 	n = bed->packets.text.len;
-	bed->pushed = realloc(bed->pushed, n + 1);
-	if (!bed->pushed)
+	text = realloc(bed->pushed, n + 1);
+	if (!text)
 		abort();
+	bed->pushed = text;
 	if (n)
 		memcpy(bed->pushed, bed->packets.text.data, n);
 	bed->pushed[n] = '\0';

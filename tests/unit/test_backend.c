@@ -8,10 +8,14 @@
 
 static struct backend_model *make_models(const char *const *ids, size_t n)
 {
-	struct backend_model *models = calloc(n + 1, sizeof(*models));
+	static struct backend_model *models; /* so that it is not lost when there is no memory */
 
+	models = calloc(n + 1, sizeof(*models));
 	for (size_t i = 0; models && i < n; i++)
-		models[i].id = strdup(ids[i]);
+		if (!(models[i].id = strdup(ids[i])))
+			abort();
+	if (!models)
+		abort();
 	return models;
 }
 

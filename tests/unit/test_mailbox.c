@@ -76,13 +76,22 @@ static void *wake_from_another_thread(void *waiter)
 	return NULL;
 }
 
+static void start_to_wake(pthread_t *thread, struct waiter *waiter)
+{
+	if (pthread_create(thread, NULL, wake_from_another_thread, waiter) == 0)
+		return;
+	wake_from_another_thread(waiter); /* so that it is not lost */
+	abort();
+}
+
 static void a_waiter_wakes_on_its_own_loop(void)
 {
 	struct waiter *waiter = waiter_new(mailbox, wake, &woken);
 	pthread_t thread;
 
-	if (!waiter || pthread_create(&thread, NULL, wake_from_another_thread, waiter) != 0)
+	if (!waiter)
 		abort();
+	start_to_wake(&thread, waiter);
 	loop_run(loop);
 	pthread_join(thread, NULL);
 	is_int(woken, 1, "the waiter was woken once");
@@ -96,8 +105,7 @@ static void an_abandoned_waiter_is_only_freed(void)
 	if (!waiter)
 		abort();
 	ok(waiter_abandon(waiter) == NULL, "a waiter can be abandoned");
-	if (pthread_create(&thread, NULL, wake_from_another_thread, waiter) != 0)
-		abort();
+	start_to_wake(&thread, waiter);
 	pthread_join(thread, NULL);
 	/* Delivered by the end of the mailbox, which also shows that nothing is left behind. */
 	mailbox = mailbox_free(mailbox);

@@ -5,39 +5,16 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "tests/faults/faults.h"
 #include "tests/tap.h"
 
 static struct {
 	bool watching;
-	size_t allocations, locks;
+	uint64_t allocations, locks;
 } calls;
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *pointer, size_t size);
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-
-void *__wrap_malloc(size_t size)
-{
-	calls.allocations += calls.watching;
-	return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	calls.allocations += calls.watching;
-	return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	calls.allocations += calls.watching;
-	return __real_realloc(pointer, size);
-}
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
@@ -47,10 +24,12 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 
 static void watch(struct recording *recording, unsigned status, unsigned n)
 {
-	calls.allocations = calls.locks = 0;
+	calls.locks = 0;
 	calls.watching = true;
+	faults_count();
 	for (unsigned i = 0; i < n; i++)
 		recording_run(recording, status);
+	calls.allocations = faults_counted();
 	calls.watching = false;
 }
 
@@ -68,8 +47,8 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
 		watch(&recording, statuses[i], 1);
 		ok(calls.locks > 0 && calls.allocations > 0,
-		   "the first %u makes its series: %zu locks, %zu allocations", statuses[i],
-		   calls.locks, calls.allocations);
+		   "the first %u makes its series: %llu locks, %llu allocations", statuses[i],
+		   (unsigned long long)calls.locks, (unsigned long long)calls.allocations);
 		watch(&recording, statuses[i], 1000);
 		is_u64(calls.locks, 0, "1000 more take no lock");
 		is_u64(calls.allocations, 0, "and no memory");
