@@ -33,21 +33,36 @@ static bool parse_ip(int family, struct str text, void *ret_ip)
 	return inet_pton(family, copy, ret_ip) == 1;
 }
 
+/* Whoever resolves it takes a host whose last label is a number for an address, and 0x7f000001 or
+ * 127.1 for 127.0.0.1. */
+static bool ends_in_number(struct str host)
+{
+	size_t end = host.n > 0 && host.p[host.n - 1] == '.' ? host.n - 1 : host.n, begin = end;
+	const char *digits = "0123456789";
+
+	while (begin > 0 && host.p[begin - 1] != '.')
+		begin--;
+	if (end - begin > 1 && host.p[begin] == '0' && (host.p[begin + 1] | 0x20) == 'x') {
+		digits = "0123456789abcdefABCDEF";
+		begin += 2;
+	}
+	while (begin < end && strchr(digits, host.p[begin]))
+		begin++;
+	return begin == end;
+}
+
 /* A name or an IPv4 address. The underscore is in no host name by the book, but in many of
  * container networks. */
 static bool is_host(struct str host)
 {
-	bool is_numeric = true;
 	struct in_addr ip;
 
 	if (host.n == 0 || host.n > HOST_MAX_BYTES || !is_alphanumeric(host.p[0]))
 		return false;
-	for (size_t i = 0; i < host.n; i++) {
+	for (size_t i = 0; i < host.n; i++)
 		if (!is_alphanumeric(host.p[i]) && !memchr("-._", host.p[i], 3))
 			return false;
-		is_numeric = is_numeric && (is_digit(host.p[i]) || host.p[i] == '.');
-	}
-	return !is_numeric || parse_ip(AF_INET, host, &ip);
+	return !ends_in_number(host) || parse_ip(AF_INET, host, &ip);
 }
 
 /*
