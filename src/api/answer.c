@@ -25,11 +25,16 @@ static struct verdict pass(struct relay *relay, struct str data)
 	return verdict_goes_on();
 }
 
-/* Speech is to be heard while it is made, and nothing can be told of it by looking. */
+/* Speech, or a stream that is encoded, is wanted while it is made, and looking tells nothing. */
 static bool is_judged(const struct relay *relay)
 {
-	return !relay_is_passed(relay) || relay->status != 200 ||
-	       media_is_json(reply_head_find(relay, STR_LITERAL("content-type")));
+	struct str type = reply_head_find(relay, STR_LITERAL("content-type"));
+
+	if (relay->status != 200)
+		return true;
+	if (relay->request->wanted.stream && media_is_event_stream(type))
+		return !reply_head_is_encoded(relay);
+	return !relay_is_passed(relay) || media_is_json(type);
 }
 
 struct verdict answer_plain_data(struct relay *relay, struct str data)
@@ -55,14 +60,14 @@ static bool refuses_usage_option(const struct relay *relay)
 {
 	static const char option[] = "stream_options";
 
-	return relay->asks_usage && relay->status == 400 && relay->plain.len > 0 &&
+	return relay->asks_usage && (relay->status == 400 || relay->status == 422) &&
+	       relay->plain.len > 0 &&
 	       memmem(relay->plain.data, relay->plain.len, option, sizeof(option) - 1);
 }
 
 static bool can_be_read(const struct relay *relay)
 {
-	return relay->status == 200 && is_judged(relay) &&
-	       !reply_head_find(relay, STR_LITERAL("content-encoding")).p;
+	return relay->status == 200 && is_judged(relay) && !reply_head_is_encoded(relay);
 }
 
 struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)

@@ -173,7 +173,7 @@ static bool leaves_others_to_try(const struct relay *relay, enum outcome outcome
 static bool is_stream(const struct relay *relay, const struct transfer_head *head)
 {
 	return (relay->request->wanted.stream || relay_is_passed(relay)) && head->status == 200 &&
-	       media_is_event_stream(head->content_type);
+	       media_is_event_stream(head->content_type) && !reply_head_is_encoded(relay);
 }
 
 static void heed_retry_after(struct relay *relay, const struct transfer_head *head)

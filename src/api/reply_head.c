@@ -48,6 +48,13 @@ struct str reply_head_find(const struct relay *relay, struct str name)
 	return (struct str){NULL, 0};
 }
 
+bool reply_head_is_encoded(const struct relay *relay)
+{
+	struct str coding = reply_head_find(relay, STR_LITERAL("content-encoding"));
+
+	return coding.n > 0 && !str_eq_nocase(coding, STR_LITERAL("identity"));
+}
+
 static enum error_type error_type_of_status(unsigned status)
 {
 	if (status < 400)

@@ -12,6 +12,8 @@
 int reply_head_keep(struct relay *relay, const struct transfer_head *head) MUST_CHECK;
 /* The value of a kept header; {NULL, 0} when there is none. */
 struct str reply_head_find(const struct relay *relay, struct str name);
+/* Its body is not what its type says, but made of that. */
+bool reply_head_is_encoded(const struct relay *relay);
 /* The backend's answer becomes the request's: its labels, outcome and error type. */
 void reply_head_commit(struct relay *relay);
 /* Adds to a reply what was kept, what every reply carries, and the description. */

@@ -191,11 +191,9 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	relay->stream_finished |= facts.finish || (frame->oversize && relay_is_passed(relay));
 	if (facts.content)
 		note_content(relay);
-	if (facts.usage) {
-		/* The last one seen counts, never a sum. */
+	/* The last one seen counts, never a sum. */
+	if (facts.tokens.seen)
 		relay->usage = facts.tokens;
-		relay->usage.seen = true;
-	}
 	return !(facts.usage && !facts.choice && relay->asks_usage);
 }
 

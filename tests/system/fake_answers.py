@@ -120,7 +120,8 @@ async def answer(fake, link, entry):
                                                        "param": None, "code": "bad_key"}}}
     request = _request_of(entry)
     if behaviour.get("reject_stream_options") and "stream_options" in request:
-        behaviour = {"status": 400, "json": {"error": {
+        status = 422 if behaviour["reject_stream_options"] == 422 else 400
+        behaviour = {"status": status, "json": {"error": {
             "message": "Unrecognized request argument supplied: stream_options",
             "type": "invalid_request_error", "param": "stream_options", "code": None}}}
     if behaviour.get("fault"):

@@ -69,6 +69,19 @@ async def fault_extra(link, entry, _behaviour):
     return False
 
 
+async def fault_extra_stream(link, entry, _behaviour):
+    """A whole stream in chunks, and an answer to nobody behind it."""
+    entry.status = 200
+    entry.answer = (b'data: {"choices": [{"index": 0, "delta": {"content": "x"},'
+                    b' "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n')
+    surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nevil!!"
+    await link.send(head(200, [("Content-Type", "text/event-stream")], chunked=True)
+                    + chunk(entry.answer) + b"0\r\n\r\n" + surplus)
+    await link.gone()
+    entry.outcome = "complete"
+    return False
+
+
 async def fault_cut_large(link, entry, behaviour):
     """More than is judged before the relay, then the end (or silence) in the middle."""
     entry.status = 200

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Event streams: frame by frame, byte for byte, an honest end, usage, back-pressure, many at once."""
+import gzip
 import json
 import threading
 
@@ -150,6 +151,31 @@ def test_backend_that_rejects_stream_options():
     eq(answer.status, 400, "a client that insists gets the backend's own answer")
 
 
+def test_rejected_with_422_and_forgotten():
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)]) as (daemon, _):
+        a.default = {"reject_stream_options": 422}
+        for asked in ([True, False], [False]):
+            before = len(a.log())
+            eq(daemon.stream(MODEL).all_data()[-1], "[DONE]", "the client notices nothing")
+            eq(["stream_options" in e.json() for e in a.log()[before:]], asked, "asked for usage")
+        row = backend(a, url=a.url + "/v1/")
+        daemon.config_path.write_text(daemon.make_config(backends=[row]))
+        daemon.kill(1)
+        daemon.wait_stderr("reload")
+        daemon.stream(MODEL).all_data()
+        eq("stream_options" in a.log()[-1].json(), False, "the same url written otherwise")
+        row = backend(a, url=a.url.replace("127.0.0.1", "localhost"))
+        daemon.config_path.write_text(daemon.make_config(backends=[row]))
+        start = len(daemon.stderr_lines)
+        daemon.kill(1)
+        daemon.wait_stderr("reload", start=start)
+        before = len(a.log())
+        ok(wait_until(lambda: daemon.stream(MODEL).all_data()[-1:] == ["[DONE]"]), "still served")
+        eq(["stream_options" in e.json() for e in a.log()[before:]][:2], [True, False],
+           "another url may be another server: it is asked again")
+
+
 def test_frames_of_every_shape():
     daemon, a, _ = two()
     shapes = [{"eol": "\r\n"}, {"eol": "\r"}, {"comment": True}, {"bom": True}, {"multiline": True},
@@ -265,6 +291,47 @@ def test_usage_is_the_last_value_seen():
     eq(raw, body.encode(), "usage in content frames is not swallowed")
     added.check("nexus_tokens_total_sum", 4, type="completion", model=LABEL)
     added.check("nexus_tokens_total_sum", 9, type="prompt", model=LABEL)
+
+
+def test_usage_that_says_nothing_is_none():
+    daemon, a, _ = two()
+    for usage in ("{}", '{"total_tokens":9}', '{"prompt_tokens":-1,"completion_tokens":"7"}'):
+        a.behave({"body": 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":'
+                          '"stop"}]}\n\ndata: {"choices":[],"usage":%s}\n\ndata: [DONE]\n\n' % usage,
+                  "headers": {"Content-Type": "text/event-stream"}})
+        with Counting(daemon) as added:
+            raw = daemon.stream(MODEL).read_rest()
+        ok(b"usage" not in raw, f"{usage}: swallowed, as nobody asked for it")
+        added.check("nexus_usage_missing_total", 1, model=LABEL, backend="a")
+        added.check("nexus_tokens_total_count", 0)
+
+
+def test_encoded_streams_pass_as_they_come():
+    daemon, a, _ = two()
+    body = gzip.compress(b'data: {"choices":[]}\n\ndata: [DONE]\n\n')
+    a.behave({"body": body, "chunked": True, "gate_half": "half", "headers": {
+        "Content-Type": "text/event-stream", "Content-Encoding": "gzip"}})
+    with Counting(daemon) as added:
+        stream = daemon.stream(MODEL)
+        got = stream.connection.read_piece()
+        ok(got and a.log()[0].outcome is None, "the first half comes at once")
+        a.gate("half").release()
+        eq((got + stream.connection.read_body(), stream.head.header("content-encoding")),
+           (body, "gzip"), "and then the rest, as it was")
+    added.check_request(LABEL, "a", 200)
+
+
+def test_surplus_bytes_behind_a_stream():
+    daemon, a, _ = two()
+    a.behave({"fault": "extra_stream"})
+    with Counting(daemon) as added:
+        stream = daemon.stream(MODEL)
+        raw = stream.read_rest()
+        answers = [daemon.chat(MODEL) for _ in range(2)]
+    eq((raw, stream.is_cut), (a.log()[0].answer, False), "the stream is what was framed")
+    eq([(x.status, b"evil" in x.body) for x in answers], [(200, False)] * 2,
+       "what is behind it answers nobody")
+    added.check_request(LABEL, "a", 200, n=3)
 
 
 def test_chunks_without_choices_are_not_all_usage():
