@@ -22,7 +22,7 @@ from tap import eq, ok
 MODEL = "m"
 N_RELOADS = int(os.environ.get("NEXUSD_TEST_RELOADS", "40"))
 SEED = int(os.environ.get("NEXUSD_TEST_SEED", random.randrange(1 << 32)))
-QUICK = {"interval": 0.2, "timeout": 0.4, "failures": 2, "successes": 1}
+QUICK = {"interval": 0.2, "timeout": 1, "failures": 2, "successes": 1}
 N_STREAMS = 50
 
 
@@ -176,7 +176,7 @@ def two(**options):
     fakes = [FakeProcess("a", [MODEL]), FakeBackend("b", [MODEL])]
     return Rig(fakes, backends=[backend(f, priority=n) for n, f in enumerate(fakes)],
                routing={"strategy": "priority_only"}, health=QUICK,
-               timeouts={"first_byte": 1, "stream_idle": 1}, **options)
+               timeouts={"first_byte": 2, "stream_idle": 2}, **options)
 
 
 def check_load(load, moment, counted_as, added, n_held):

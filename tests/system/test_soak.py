@@ -49,8 +49,8 @@ class Soak:
             backends=[*(backend(f, priority=n) for n, f in enumerate(self.fakes, 1)),
                       backend(self.victim), backend(self.mortal)],
             routing={"strategy": "priority_only"},
-            health={"interval": 0.2, "timeout": 1, "failures": 2},
-            timeouts={"first_byte": 2, "stream_idle": 2},
+            health={"interval": 0.2, "timeout": 1.5, "failures": 2},
+            timeouts={"first_byte": 5, "stream_idle": 5},
             # Of those in trouble only: which backend answers the others is counted exactly.
             breaker={"failures": 0, "error_rate": 0.8, "open": 1},
             statsd={"enabled": True, "address": self.receiver.address, "interval": 1})

@@ -146,6 +146,49 @@ static void test_suspicion(void)
 	bed_done(&bed);
 }
 
+static struct probe *jittered;
+
+static bool is_scheduled(struct bed *bed UNUSED)
+{
+	return timer_is_set(&jittered->timer) && !health_check_is_running(&jittered->check);
+}
+
+/* Gateways that were started together must not go on asking together. */
+static void test_jitter(void)
+{
+	static struct bed bed;
+	struct hash_random random;
+	struct prober_inputs inputs;
+	uint64_t least = UINT64_MAX, most = 0;
+
+	bed_init(&bed);
+	bed.configs[0].health.interval = LONG_NS;
+	set_rule(&bed.server, 0, "GET /v1/models ", 200, ONE_MODEL);
+	hash_random_init(&random, hash_seed_new());
+	inputs = (struct prober_inputs){.loop = bed.loop,
+					.client = bed.client,
+					.backends = bed.backends,
+					.registry = bed.registry,
+					.slab = bed.slab,
+					.models_changed = models_changed,
+					.context = &bed};
+	jittered = probe_new(&inputs, &random, backends_obtain(bed.backends, STR_LITERAL("a")));
+	probe_configure(jittered, &bed.configs[0], 0);
+	for (int i = 0; i < 20; i++) {
+		uint64_t interval;
+
+		probe_start(jittered);
+		ok(wait_until(&bed, is_scheduled), "check %d is followed by another", i);
+		interval = jittered->timer.due_ns - jittered->started_ns;
+		least = interval < least ? interval : least;
+		most = interval > most ? interval : most;
+	}
+	ok(least >= LONG_NS / 10 * 9 && most <= LONG_NS / 10 * 11, "within a tenth");
+	ok(most - least > LONG_NS / 100, "and not always alike");
+	jittered = probe_free(jittered);
+	bed_done(&bed);
+}
+
 int main(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
@@ -156,6 +199,7 @@ int main(void)
 	test_stated();
 	test_optional();
 	test_suspicion();
+	test_jitter();
 	client_global_done();
 	return tap_done();
 }
