@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The official OpenAI client against nexusd, as a user would write it. Prints TAP.
 // NEXUSD_URL: the gateway; FAKE_URL: its backend, whose /_fake/ paths steer it.
-import OpenAI from 'openai';
+import OpenAI, { toFile } from 'openai';
 
 const { NEXUSD_URL, FAKE_URL } = process.env;
 const MODEL = 'llama3:70b';
@@ -145,6 +145,47 @@ async function testEmbeddings() {
   is(tokens.data.length, 1, 'embeddings of tokens');
 }
 
+async function testResponses() {
+  const answer = await client.responses.create({ model: MODEL, input: 'hello' });
+  is([answer.output_text, answer.usage.output_tokens], ['a: hello', 7], 'responses.create()');
+  const types = [];
+  let text = '';
+  let usage;
+  for await (const event of await client.responses.create(
+    { model: MODEL, input: 'hello', stream: true })) {
+    types.push(event.type);
+    if (event.type === 'response.output_text.delta') text += event.delta;
+    usage = event.response?.usage ?? usage;
+  }
+  is([text, types[0], types.at(-1), usage?.output_tokens],
+    [' a0 a1 a2', 'response.created', 'response.completed', 3], 'responses.create(), streamed');
+  const error = await failureOf((async () => {
+    const stream = await client.responses.create(
+      { model: MODEL, input: 'x', stream: true, x_fake: { a: { after: 3 } } });
+    for await (const event of stream) ok(event.type !== 'error', 'a whole event before the cut');
+  })());
+  ok(error instanceof OpenAI.APIError && error.code === 'upstream_truncated',
+    'a response that breaks throws', error);
+}
+
+async function testFiles() {
+  const speech = await client.audio.speech.create({ model: MODEL, input: 'x', voice: 'alloy' });
+  const sound = Buffer.from(await speech.arrayBuffer());
+  is([sound.length, sound[255]], [10240, 255], 'audio.speech.create()');
+  for (const n of [1, 600]) { // held, and handed on while it comes
+    const file = await toFile(Buffer.concat(Array(n).fill(sound)), 'speech.mp3');
+    const heard = await client.audio.transcriptions.create({ model: MODEL, file });
+    is(heard.text, 'what was said', `audio.transcriptions.create(), ${n * sound.length} bytes`);
+    const entry = await lastRequest((e) => e.outcome);
+    ok(entry.target === '/v1/audio/transcriptions', 'on its own path', entry.target);
+  }
+  const image = await toFile(sound, 'image.png', { type: 'image/png' });
+  const images = await client.images.edit({ model: MODEL, image, prompt: 'x' });
+  ok(images.data[0].b64_json.length > 0, 'images.edit()', images);
+  const made = await client.images.generate({ model: 'gpt-4', prompt: 'x' });
+  is(made.usage.output_tokens, 1000, 'images.generate(), an alias');
+}
+
 async function testAbort() {
   const controller = new AbortController();
   const waiting = failureOf(chat({ user: 'abort-1', x_fake: { a: { fault: 'never' } } },
@@ -164,20 +205,21 @@ async function testAbort() {
   is(seen.outcome, 'peer_closed', 'abort in mid-stream: the backend is told');
 }
 
+async function backendFails(status, kind) {
+  const error = await failureOf(chat({ x_fake: { a: { status, retry_after: 1 } } }));
+  ok(error instanceof kind && error.status === status && error.code === `fake_${status}`,
+    `the backend's ${status} is ${kind.name}`, error);
+  is(error?.headers?.get('retry-after'), '1', `${status}: Retry-After`);
+}
+
 async function testErrors() {
   const classes = {
     400: OpenAI.BadRequestError, 401: OpenAI.AuthenticationError,
     403: OpenAI.PermissionDeniedError, 404: OpenAI.NotFoundError, 409: OpenAI.ConflictError,
-    422: OpenAI.UnprocessableEntityError, 429: OpenAI.RateLimitError,
-    500: OpenAI.InternalServerError, 503: OpenAI.InternalServerError,
+    422: OpenAI.UnprocessableEntityError, 500: OpenAI.InternalServerError,
+    503: OpenAI.InternalServerError,
   };
-  for (const [status, kind] of Object.entries(classes)) {
-    const behaviour = { status: Number(status), retry_after: 5 };
-    const error = await failureOf(chat({ x_fake: { a: behaviour } }));
-    ok(error instanceof kind && error.status === Number(status) &&
-      error.code === `fake_${status}`, `the backend's ${status} is ${kind.name}`, error);
-    is(error?.headers?.get('retry-after'), '5', `${status}: Retry-After`);
-  }
+  for (const [status, kind] of Object.entries(classes)) await backendFails(Number(status), kind);
   let error = await failureOf(chat({ model: 'no-such-model' }));
   ok(error instanceof OpenAI.NotFoundError && error.code === 'model_not_found' &&
     error.param === 'model' && error.type === 'invalid_request_error', 'an unknown model', error);
@@ -193,10 +235,16 @@ async function testErrors() {
   })());
   ok(error instanceof OpenAI.APIError && error.code === 'upstream_truncated',
     'a stream that breaks throws', error);
+  await backendFails(429, OpenAI.RateLimitError);
+  const end = Date.now() + 10000;
+  while (Date.now() < end && (error = await failureOf(chat()))) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  is(error, null, 'the backend is asked again when its Retry-After is over');
 }
 
 const TESTS = [testModels, testChat, testStreamArrivesChunkByChunk, testPacedStream,
-  testStreamHelpers, testTools, testEmbeddings, testAbort, testErrors];
+  testStreamHelpers, testTools, testEmbeddings, testResponses, testFiles, testAbort, testErrors];
 
 console.log(`# node ${process.version}`);
 for (const test of TESTS) {
