@@ -149,7 +149,7 @@ def test_bash_completion():
        "of the one that is named")
     eq(complete(daemon, "test", "m"), ["m"], "models")
     eq(complete(daemon, "log-level", "d"), ["debug"], "levels")
-    eq(complete(daemon, "config", "explain", "limits.max_b"), ["limits.max_body"], "options")
+    eq(complete(daemon, "config", "explain", "limits.max_h"), ["limits.max_header"], "options")
     eq(complete(daemon, "metrics", "nexus_requests_total", "nexus_errors"),
        ["nexus_errors_total"], "metrics, again and again")
     eq(complete(daemon, "config", "check", str(daemon.path / "nexusd.c")),

@@ -60,15 +60,15 @@ static const struct {
 	 "[{\"address\":\"127.0.0.1:1\",\"faces\":[\"api\",\"metrics\"],\"mode\":\"0660\"},"
 	 "{\"address\":\"unix:/run/x\",\"faces\":[\"metrics\",\"admin\"],"
 	 "\"mode\":\"0600\"}]"},
-	{"limits", "{\"max_body\":5000,\"max_bodies\":\"1G\",\"max_header\":\"16K\",\"max_connections\":20000,"
-		   "\"max_connections_per_address\":0}"},
+	{"limits", "{\"max_body\":5000,\"max_bodies\":\"1G\",\"max_header\":\"16K\","
+		   "\"max_connections\":20000,\"max_connections_per_address\":0}"},
 	{"timeouts.head", "0.25"},
 	{"timeouts.drain", "0"},
 	{"timeouts.total", "90.5"},
 	{"timeouts.idle", "60"},
 	{"backends",
-	 "[{\"name\":\"x\",\"type\":\"openai\",\"url\":\"https://h\",\"priority\":50,\"weight\":1,"
-	 "\"zone\":\"open\",\"tier\":1,"
+	 "[{\"name\":\"x\",\"type\":\"openai\",\"url\":\"https://h\",\"max_concurrent\":0,"
+	 "\"priority\":50,\"weight\":1,\"zone\":\"open\",\"tier\":1,"
 	 "\"optional\":false,\"credential\":\"(hidden)\",\"forward_authorization\":false,"
 	 "\"models\":[{\"id\":\"a\\\\\\\"b\",\"context_length\":0,\"vision\":false,"
 	 "\"tools\":true},{\"id\":\"c\",\"context_length\":0}]}]"},
