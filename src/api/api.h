@@ -20,6 +20,7 @@
 struct api;
 struct control;
 struct history;
+struct queue;
 struct request;
 struct statsd;
 
@@ -53,6 +54,7 @@ struct api_inputs {
 	struct history *history;
 	struct statsd *statsd;
 	struct slab *slab;
+	struct queue *queue; /* the process's */
 	const struct lifecycle *lifecycle;
 	struct control *control;  /* for the admin face */
 	const struct step *steps; /* outlive the api */

@@ -5,6 +5,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "config/config_json.h"
+#include "route/queue.h"
 
 #define DOCUMENT_MAX_BYTES (64u << 20)
 
@@ -110,6 +111,8 @@ static void set_draining(struct request *request, bool draining)
 	if (atomic_exchange_explicit(&backend->draining, draining, memory_order_relaxed) !=
 	    draining)
 		log_change(backend->name, draining);
+	if (!draining)
+		queue_offer(request->api->in.queue, backend);
 	buf_init(&body, 4096);
 	jsonw_begin(&w, &body);
 	write_backend(&w, table, index);

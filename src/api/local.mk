@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libnexusd_a_SOURCES += \
 	src/api/answer.c \
+	src/api/answer_head.c \
 	src/api/api.c \
 	src/api/api.h \
 	src/api/api_admin.c \
@@ -31,6 +32,8 @@ libnexusd_a_SOURCES += \
 	src/api/relay.h \
 	src/api/relay_failure.c \
 	src/api/relay_failure.h \
+	src/api/relay_queue.c \
+	src/api/relay_queue.h \
 	src/api/relay_state.h \
 	src/api/reply_head.c \
 	src/api/reply_head.h \

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/api_state.h"
+#include "api/relay.h"
 #include "api/router.h"
 #include "base/clock.h"
 
@@ -16,6 +17,7 @@ static const char *const method_names[] = {
 
 static const char *const stage_names[] = {
 	[DISCONNECT_RECEIVING] = "receiving",
+	[DISCONNECT_QUEUED] = "queued",
 	[DISCONNECT_WAITING] = "waiting",
 	[DISCONNECT_STREAMING] = "streaming",
 };
@@ -24,6 +26,11 @@ static const char *const stage_names[] = {
 static const char *const ceiling_names[] = {
 	[CEILING_CONNECTIONS] = "max_connections",
 	[CEILING_PER_ADDRESS] = "max_connections_per_address",
+};
+
+static const char *const queue_rejection_names[] = {
+	[QUEUE_REJECTION_FULL] = "full",
+	[QUEUE_REJECTION_TIMEOUT] = "timeout",
 };
 
 static const char *const side_names[] = {
@@ -52,6 +59,11 @@ void record_init(struct record_series *series, struct registry *registry)
 	for (size_t i = 0; i < N_CEILINGS; i++)
 		series->crowded[i] =
 			labelled(registry, METRIC_CLIENT_CONNECTIONS_LIMITED, ceiling_names[i]);
+	series->queue_depth = registry_series(registry, METRIC_QUEUE_DEPTH, NULL);
+	series->queue_duration = registry_series(registry, METRIC_QUEUE_DURATION, NULL);
+	for (size_t i = 0; i < N_QUEUE_REJECTIONS; i++)
+		series->queue_rejections[i] =
+			labelled(registry, METRIC_QUEUE_REJECTIONS, queue_rejection_names[i]);
 	for (size_t i = 0; i < N_DISCONNECT_STAGES; i++)
 		series->disconnects[i] =
 			labelled(registry, METRIC_CLIENT_DISCONNECTS, stage_names[i]);
@@ -184,6 +196,8 @@ void record_undelivered(struct request *request)
 		stage = DISCONNECT_RECEIVING;
 	else if (exchange->queued)
 		stage = DISCONNECT_STREAMING;
+	else if (request->relay && relay_was_queued(request->relay))
+		stage = DISCONNECT_QUEUED;
 	slab_add(request->api->in.slab, request->api->series.disconnects[stage], 1);
 }
 

@@ -26,10 +26,14 @@ enum record_method {
 /* When a client left, as nexus_client_disconnects_total names it. */
 enum disconnect_stage {
 	DISCONNECT_RECEIVING,
+	DISCONNECT_QUEUED,
 	DISCONNECT_WAITING,
 	DISCONNECT_STREAMING,
 	N_DISCONNECT_STAGES
 };
+
+/* Why a request for which there was no place was turned away. */
+enum queue_rejection { QUEUE_REJECTION_FULL, QUEUE_REJECTION_TIMEOUT, N_QUEUE_REJECTIONS };
 
 /* The two sides on which bodies come and go. */
 enum record_side { SIDE_CLIENT, SIDE_UPSTREAM, N_SIDES };
@@ -51,6 +55,8 @@ struct record_series {
 	const struct series *exclusions[N_EXCLUSIONS];
 	const struct series *received[N_SIDES], *sent[N_SIDES];
 	const struct series *overhead[N_OVERHEAD_PHASES];
+	const struct series *queue_depth, *queue_duration;
+	const struct series *queue_rejections[N_QUEUE_REJECTIONS];
 	/* by route (the last: none matched) and method; on first use */
 	struct {
 		const struct series *duration, *status_200;

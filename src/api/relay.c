@@ -4,22 +4,27 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
-#include "api/media.h"
 #include "api/relay_failure.h"
+#include "api/relay_queue.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 #include "api/session_key.h"
 #include "api/tier_wish.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
-#include "upstream/retry_after.h"
 
 /* No tokenizer makes less than one token of so many bytes of text. */
 #define BYTES_PER_TOKEN_MAX 16
+bool relay_was_queued(const struct relay *relay)
+{
+	return relay->left_queue;
+}
+
 void relay_stop(struct relay *relay)
 {
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
+	relay->left_queue |= relay_queue_leave(relay);
 	if (relay->transfer) {
 		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_CANCELLED);
@@ -78,19 +83,19 @@ static void start(struct relay *relay)
 		give_up(relay, PROBLEM_OVERLOADED);
 }
 
-/* Chooses a backend and starts on it, at once or after a wait; or gives up. */
-static void try_next(struct relay *relay)
-{
-	const struct candidate *before = relay->candidate;
-	uint64_t wait_ns = 0;
-	enum attempts_verdict verdict =
-		attempts_next(&relay->attempts, &relay->candidate, &wait_ns);
+static void woken(void *context);
 
-	count_exclusions(relay);
-	if (verdict != ATTEMPTS_GO) {
-		give_up(relay, relay_failure_verdict(relay, verdict));
-		return;
-	}
+static void wait_for_place(struct relay *relay)
+{
+	enum problem problem = relay_queue_enter(relay, woken);
+
+	if (problem != N_PROBLEMS)
+		give_up(relay, problem);
+}
+
+/* relay->candidate, which was `before`, is another one, or the same once more. */
+static void begin_with(struct relay *relay, const struct candidate *before, uint64_t wait_ns)
+{
 	if (relay->attempts.tries_of_model > 1)
 		record_retry(relay->request->api, before->backend->name, relay->outcome);
 	relay->withholds_usage = relay->was_stale = false;
@@ -100,6 +105,46 @@ static void try_next(struct relay *relay)
 	else if (loop_timer_set(relay_loop(relay), &relay->backoff,
 				loop_now_ns(relay_loop(relay)) + wait_ns) < 0)
 		give_up(relay, PROBLEM_OVERLOADED);
+}
+
+/* Chooses a backend and starts on it, at once or after a wait; or gives up. */
+static void try_next(struct relay *relay)
+{
+	const struct candidate *before = relay->candidate;
+	uint64_t wait_ns = 0;
+	enum attempts_verdict verdict =
+		attempts_next(&relay->attempts, &relay->candidate, &wait_ns);
+
+	count_exclusions(relay);
+	if (verdict == ATTEMPTS_GO)
+		begin_with(relay, before, wait_ns);
+	else if (verdict == ATTEMPTS_SATURATED && relay->request->table->config->queue.enabled)
+		wait_for_place(relay);
+	else
+		give_up(relay, relay_failure_verdict(relay, verdict));
+}
+
+static void woken(void *context)
+{
+	struct relay *relay = context;
+	const struct candidate *before = relay->candidate, *candidate;
+	struct backend *backend = relay_queue_take(relay);
+
+	candidate = backend ? attempts_grant(&relay->attempts, backend) : NULL;
+	if (!candidate) {
+		try_next(relay);
+		return;
+	}
+	relay->candidate = candidate;
+	begin_with(relay, before, 0);
+}
+
+static void patience_over(struct timer *timer)
+{
+	struct relay *relay = container_of(timer, struct relay, patience);
+
+	relay_queue_give_up(relay);
+	give_up(relay, PROBLEM_QUEUE_TIMEOUT);
 }
 
 /* On the same backend, at once: counted as any other attempt. */
@@ -145,64 +190,9 @@ static void act(struct relay *relay, struct verdict verdict)
 	}
 }
 
-static enum outcome outcome_of_status(unsigned status)
-{
-	if (status < 400)
-		return OUTCOME_OK;
-	if (status >= 500)
-		return OUTCOME_HTTP_5XX;
-	return status == 429 ? OUTCOME_HTTP_429 : OUTCOME_HTTP_4XX;
-}
-
-/* It may not serve the path at all, and a backend that was not asked yet may. */
-static bool may_serve_elsewhere(const struct relay *relay)
-{
-	return relay_is_passed(relay) && (relay->status == 404 || relay->status == 405) &&
-	       relay_can_repeat(relay) && attempts_may_ask_another(&relay->attempts);
-}
-
-static bool leaves_others_to_try(const struct relay *relay, enum outcome outcome)
-{
-	if (outcome == OUTCOME_OK)
-		return false;
-	return may_serve_elsewhere(relay) ||
-	       (attempts_is_retryable(outcome, relay->status) && relay_may_retry(relay));
-}
-
-/* Some streams are asked for by other members than "stream". */
-static bool is_stream(const struct relay *relay, const struct transfer_head *head)
-{
-	return (relay->request->wanted.stream || relay_is_passed(relay)) && head->status == 200 &&
-	       media_is_event_stream(head->content_type) && !reply_head_is_encoded(relay);
-}
-
-static void heed_retry_after(struct relay *relay, const struct transfer_head *head)
-{
-	uint64_t seconds = retry_after_seconds(head, clock_realtime_msec() / 1000);
-
-	attempts_told_to_wait(&relay->attempts, head->status, seconds * NS_PER_SEC);
-}
-
 static void on_head(void *context, const struct transfer_head *head)
 {
-	struct relay *relay = context;
-	struct backend *backend = relay->candidate->backend;
-	enum outcome outcome = outcome_of_status(head->status);
-
-	relay->status = head->status;
-	relay->head_ns = clock_monotonic_ns();
-	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
-	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
-	if (outcome != OUTCOME_OK)
-		heed_retry_after(relay, head);
-	if (leaves_others_to_try(relay, outcome) || reply_head_keep(relay, head) < 0) {
-		act(relay, verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome));
-		return;
-	}
-	if (!attempts_is_retryable(outcome, head->status))
-		attempt_answered(relay);
-	relay->content_length = head->content_length;
-	relay->phase = is_stream(relay, head) ? RELAY_STREAM : RELAY_PLAIN;
+	act(context, answer_head(context, head));
 }
 
 static void on_data(void *context, struct str data)
@@ -238,7 +228,7 @@ static void on_done(void *context, const struct transfer_result *result)
 	case RELAY_PLAIN:
 	case RELAY_PASS:
 		act(relay, answer_plain_over(relay, result->outcome == OUTCOME_OK
-							    ? outcome_of_status(relay->status)
+							    ? answer_outcome(relay->status)
 							    : result->outcome));
 		break;
 	case RELAY_STREAM:
@@ -262,6 +252,10 @@ static void deadline_passed(struct timer *timer)
 	if (relay->transfer) {
 		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_TIMEOUT);
+	}
+	if (relay->queued_ns) {
+		patience_over(&relay->patience);
+		return;
 	}
 	relay->outcome = OUTCOME_TIMEOUT;
 	give_up(relay, relay_failure_problem(relay));
@@ -303,6 +297,8 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	relay->request = request;
 	timer_init(&relay->backoff, backoff_over);
 	timer_init(&relay->deadline, deadline_passed);
+	timer_init(&relay->patience, patience_over);
+	queue_entry_init(&relay->place, &relay->attempts);
 	buf_init(&relay->body, request->exchange->body.max + 1024);
 	buf_init(&relay->headers, 16u * 1024);
 	buf_init(&relay->plain, PLAIN_MAX_BYTES);
@@ -315,6 +311,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 		free(relay);
 		return NULL;
 	}
+	relay->attempts.queue = request->api->in.queue;
 	instruct(&relay->attempts, request, tier_wish);
 	return relay;
 }

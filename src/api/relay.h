@@ -11,6 +11,8 @@ struct relay;
 
 /* Routes the request and starts the first attempt, or replies with the reason why not. */
 void relay_start(struct request *request);
+/* Was it stopped while it waited for a place at a backend? */
+bool relay_was_queued(const struct relay *relay);
 /* Stops what is under way for it; no more is sent. Safe to call again. */
 void relay_stop(struct relay *relay);
 /* Replies with an error instead; it was stopped, and nothing was sent yet. */

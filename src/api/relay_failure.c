@@ -44,6 +44,7 @@ enum problem relay_failure_verdict(const struct relay *relay, enum attempts_verd
 	case ATTEMPTS_NO_BACKEND:
 		return PROBLEM_NO_BACKEND;
 	case ATTEMPTS_NO_HEALTHY:
+	case ATTEMPTS_SATURATED:
 		return relay->attempts.asked->n_fallbacks > 0
 			       ? PROBLEM_FALLBACK_EXHAUSTED_UNAVAILABLE
 			       : PROBLEM_NO_HEALTHY_BACKEND;

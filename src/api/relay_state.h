@@ -7,6 +7,7 @@
 #include "api/record.h"
 #include "api/relay.h"
 #include "route/attempts.h"
+#include "route/queue.h"
 #include "upstream/sse.h"
 #include "upstream/transfer.h"
 
@@ -36,6 +37,10 @@ struct relay {
 		*upload_model;  /* and what is yet to take the place of its model; NULL: nothing */
 	size_t upload_model_at; /* so much of that was handed on */
 	struct timer backoff, deadline;
+	struct queue_entry place; /* in the queue for one */
+	struct timer patience;
+	uint64_t queued_ns; /* since when it waits there; 0: it does not */
+	bool left_queue;    /* it was stopped while it waited */
 
 	enum relay_phase phase;
 	bool committed;       /* the head of the backend's answer went to the client */
@@ -144,6 +149,10 @@ void attempt_pause_if_full(struct relay *relay);
 /* Has the transfer fetch the body from its start, `model` in the place of its own; NULL: as it is.
  */
 void upload_describe(struct relay *relay, const char *model, struct transfer_request *request);
+/* answer_head.c */
+/* That of an answer which comes whole. */
+enum outcome answer_outcome(unsigned status);
+struct verdict answer_head(struct relay *relay, const struct transfer_head *head);
 
 /* answer.c */
 struct verdict answer_plain_data(struct relay *relay, struct str data);

@@ -137,6 +137,14 @@ static void write_requests(struct jsonw *w, const struct totals *totals)
 	jsonw_object_end(w);
 }
 
+static void write_queue(struct jsonw *w, const struct totals *totals)
+{
+	jsonw_object(w, "queue");
+	jsonw_u64(w, "depth", totals->queued);
+	jsonw_u64(w, "rejections", totals->queue_rejections);
+	jsonw_object_end(w);
+}
+
 static void write_statsd(struct jsonw *w, const struct stats_json_statsd *statsd,
 			 const struct totals *totals)
 {
@@ -216,6 +224,7 @@ static int write_document(const struct stats_tally *tally, const struct stats_js
 	write_rows(&w, "backends", &tally->backends, write_backend);
 	write_rows(&w, "models", &tally->models, write_model);
 	jsonw_string(&w, "version", str_of(in->version));
+	write_queue(&w, &tally->totals);
 	write_statsd(&w, &in->statsd, &tally->totals);
 	write_rates(&w, in, &tally->totals, since);
 	if (in->shows_history)

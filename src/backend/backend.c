@@ -150,7 +150,8 @@ bool backend_counts(const struct backend *backend, const struct backend_config *
 bool backend_enter(struct backend *backend)
 {
 	int64_t places = atomic_load_explicit(&backend->places, memory_order_relaxed);
-	int64_t pending = atomic_load_explicit(&backend->pending, memory_order_relaxed);
+	/* With backend_leave() and the queue's depth: see is_empty() in route/queue.c. */
+	int64_t pending = atomic_load_explicit(&backend->pending, memory_order_seq_cst);
 
 	do {
 		if (places > 0 && pending >= places)
@@ -163,7 +164,7 @@ bool backend_enter(struct backend *backend)
 
 void backend_leave(struct backend *backend)
 {
-	atomic_fetch_sub_explicit(&backend->pending, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&backend->pending, 1, memory_order_seq_cst);
 }
 
 bool backend_is_full(const struct backend *backend, int64_t own)

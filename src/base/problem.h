@@ -20,6 +20,7 @@
 	X(MODEL_NOT_FOUND, "model_not_found")         \
 	X(CAPABILITY_MISMATCH, "capability_mismatch") \
 	X(FALLBACK_EXHAUSTED, "fallback_exhausted")   \
+	X(QUEUE, "queue")                             \
 	X(RATE_LIMITED, "rate_limited")               \
 	X(BAD_REQUEST, "bad_request")                 \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large")     \

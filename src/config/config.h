@@ -190,6 +190,11 @@ struct config {
 
 	struct {
 		bool enabled;
+		uint64_t max_size, max_wait; /* requests, ns */
+	} queue;
+
+	struct {
+		bool enabled;
 		char *path;
 		bool raw_labels;  /* metrics.label_values = "raw" */
 		bool clean_names; /* metrics.naming = "clean" */

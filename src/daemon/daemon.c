@@ -195,6 +195,7 @@ static int worker_up(struct daemon *daemon, struct worker **ret_worker)
 		.registry = daemon->registry,
 		.history = daemon->history,
 		.statsd = daemon->statsd,
+		.queue = daemon->queue,
 		.lifecycle = &daemon->lifecycle,
 		.control = &daemon->control,
 		.census = daemon->census,

@@ -43,6 +43,7 @@ struct daemon {
 	struct control control; /* for the workers' admin face */
 	struct client *client;
 	struct backends *backends;
+	struct queue *queue;
 	struct address_book *address_book;
 	struct prober *prober;
 	struct route_table *table; /* in force */

@@ -8,6 +8,7 @@
 #include "daemon/daemon_state.h"
 #include "daemon/opening.h"
 #include "daemon/status.h"
+#include "route/queue.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
  * often. */
@@ -60,6 +61,8 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 			log_error("no memory for the new configuration; "
 				  "a worker goes on with the old one");
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		queue_offer(daemon->queue, table->backends[i]);
 	if (daemon->awaits_new_models)
 		loop_timer_clear(daemon->loop, &daemon->rebuild);
 	daemon->awaits_new_models = false;
@@ -273,6 +276,13 @@ static int watch_addresses(struct daemon *daemon)
 	return address_book_configure(daemon->address_book, daemon->loaded);
 }
 
+static void recovered(void *context, struct backend *backend)
+{
+	struct daemon *daemon = context;
+
+	queue_offer(daemon->queue, backend);
+}
+
 int reload_backends_up(struct daemon *daemon)
 {
 	struct prober_inputs inputs = {
@@ -281,11 +291,13 @@ int reload_backends_up(struct daemon *daemon)
 		.registry = daemon->registry,
 		.slab = daemon->slab,
 		.models_changed = models_changed,
+		.recovered = recovered,
 		.context = daemon,
 	};
 
 	daemon->backends = inputs.backends = backends_new();
-	if (!daemon->backends || !(daemon->prober = prober_new(&inputs)) ||
+	daemon->queue = queue_new();
+	if (!daemon->backends || !daemon->queue || !(daemon->prober = prober_new(&inputs)) ||
 	    watch_addresses(daemon) < 0 || prober_configure(daemon->prober, daemon->config) < 0)
 		return -ENOMEM;
 	return renew_table(daemon);
@@ -296,6 +308,7 @@ void reload_backends_down(struct daemon *daemon)
 	daemon->address_book = address_book_free(daemon->address_book);
 	daemon->prober = prober_free(daemon->prober);
 	daemon->table = route_table_unref(daemon->table);
+	daemon->queue = queue_free(daemon->queue);
 	daemon->backends = backends_free(daemon->backends);
 }
 

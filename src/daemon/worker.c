@@ -221,6 +221,7 @@ static int build_api(struct worker *worker)
 		.history = worker->in.history,
 		.statsd = worker->in.statsd,
 		.slab = worker->slab,
+		.queue = worker->in.queue,
 		.lifecycle = worker->in.lifecycle,
 		.control = worker->in.control,
 		.steps = worker->in.steps,

@@ -16,6 +16,7 @@
 #include "route/route_table.h"
 
 struct history;
+struct queue;
 struct statsd;
 struct worker;
 
@@ -23,6 +24,7 @@ struct worker_inputs {
 	struct registry *registry;
 	struct history *history; /* outlives the worker */
 	struct statsd *statsd;   /* outlives the worker */
+	struct queue *queue;     /* outlives the worker */
 	const struct lifecycle *lifecycle;
 	struct control *control;           /* outlives the worker */
 	struct census *census;             /* of all workers; outlives them */

@@ -31,6 +31,12 @@ void totals_add(struct totals *totals, const struct sample *sample)
 	case METRIC_ACTIVE_STREAMS:
 		totals->streams += gauge(sample);
 		break;
+	case METRIC_QUEUE_DEPTH:
+		totals->queued += gauge(sample);
+		break;
+	case METRIC_QUEUE_REJECTIONS:
+		totals->queue_rejections += (uint64_t)sample->value;
+		break;
 	case METRIC_STATSD_PACKETS:
 		add_packets(totals, sample);
 		break;

@@ -17,8 +17,9 @@ static inline bool totals_is_success(const struct sample *sample)
 
 struct totals {
 	uint64_t requests, success;
-	uint64_t tokens;           /* prompt and completion */
-	uint64_t pending, streams; /* gauges */
+	uint64_t tokens;                   /* prompt and completion */
+	uint64_t pending, streams, queued; /* gauges */
+	uint64_t queue_rejections;
 	uint64_t statsd_sent, statsd_dropped;
 	struct distribution duration, first_token; /* ns */
 };

@@ -93,6 +93,8 @@ static void succeed(struct probe *probe, const struct health_check_result *resul
 	set_health(probe, BACKEND_HEALTHY);
 	breaker_make_due(&probe->backend->breaker);
 	log_healthy(probe);
+	if (probe->inputs->recovered)
+		probe->inputs->recovered(probe->inputs->context, probe->backend);
 }
 
 static void fail(struct probe *probe, const struct health_check_result *result)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "route/queue.h"
 
 #define BITS_PER_WORD 64
 #define FEW_BACKENDS  64 /* of a configuration that needs no allocation per request */
@@ -57,7 +58,7 @@ void attempts_leave(struct attempts *a)
 {
 	drop_pass(a);
 	if (a->has_place)
-		backend_leave(a->last->backend);
+		queue_give_back(a->queue, a->last->backend);
 	a->has_place = false;
 }
 
@@ -84,85 +85,6 @@ static void set_tried(struct attempts *a, const struct candidate *candidate)
 static bool has_tries(const struct attempts *a)
 {
 	return a->tries_of_model <= a->table->config->routing.max_retries;
-}
-
-/* Only a known no excludes. */
-static bool is_capable(const struct attempts *a, const struct backend_model *model)
-{
-	if ((a->needs & NEED_VISION && model->vision == TRISTATE_NO) ||
-	    (a->needs & NEED_TOOLS && model->tools == TRISTATE_NO) ||
-	    (a->needs & NEED_JSON_MODE && model->json_mode == TRISTATE_NO))
-		return false;
-	return model->context_length == 0 || model->context_length >= a->prompt_tokens_min;
-}
-
-/* An optional backend counts only once it has answered; any other may be tried before its first
- * health check has ended. */
-static bool is_up(const struct candidate *candidate)
-{
-	int health = atomic_load_explicit(&candidate->backend->health, memory_order_relaxed);
-
-	return health == BACKEND_HEALTHY ||
-	       (health == BACKEND_UNKNOWN && !candidate->config->optional);
-}
-
-static bool is_strict(const struct attempts *a, struct demand demand)
-{
-	return a->tier_wish == TIER_AS_DEMANDED ? demand.strict : a->tier_wish == TIER_STRICT;
-}
-
-/* A fallback model has to meet what is demanded of the one it stands in for, and of itself. */
-static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
-{
-	struct demand demand = demand_join(a->demand, *candidate->demand);
-	uint64_t tier = candidate->config->tier;
-
-	if (demand.restricted && !candidate->restricted)
-		return EXCLUDED_PRIVACY;
-	if (tier < demand.min_tier ||
-	    (tier > demand.min_tier && demand.min_tier > 0 && is_strict(a, demand)))
-		return EXCLUDED_TIER;
-	return N_EXCLUSIONS;
-}
-
-static bool has_place_at(const struct attempts *a, const struct backend *backend)
-{
-	return a->has_place && a->last->backend == backend;
-}
-
-enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
-				     bool is_panic)
-{
-	enum exclusion demanded;
-
-	/* What can never work comes before what may pass. */
-	if (!is_capable(a, candidate->model))
-		return EXCLUDED_CAPABILITY;
-	demanded = judge_demand(a, candidate);
-	if (demanded != N_EXCLUSIONS)
-		return demanded;
-	if (backend_is_draining(candidate->backend))
-		return EXCLUDED_DRAINING;
-	if (!is_up(candidate))
-		return EXCLUDED_UNHEALTHY;
-	if (backend_held_ns(candidate->backend) > 0)
-		return EXCLUDED_RATE_LIMITED;
-	if (!is_panic && breaker_refuses(&candidate->backend->breaker))
-		return EXCLUDED_CIRCUIT_OPEN;
-	return backend_is_full(candidate->backend, has_place_at(a, candidate->backend))
-		       ? EXCLUDED_SATURATED
-		       : N_EXCLUSIONS;
-}
-
-bool attempts_is_panic(const struct attempts *a, const struct route_model *model)
-{
-	for (size_t i = 0; i < model->n_candidates; i++) {
-		enum exclusion exclusion = attempts_exclusion_of(a, &model->candidates[i], false);
-
-		if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
-			return false;
-	}
-	return true;
 }
 
 static bool has_usable(const struct attempts *a, const struct route_model *model)
@@ -259,9 +181,10 @@ static bool go_to_next_fallback(struct attempts *a)
 		return false;
 	if (!a->again && a->tries_of_model > 0 && has_tries(a)) {
 		a->again = a->current;
-		a->tries_of_again = a->tries_of_model;
+		a->again_at = a->at;
 	}
 	a->current = a->asked->fallbacks[a->next_fallback++];
+	a->at = a->next_fallback;
 	a->tries_of_model = 0;
 	a->exclusions_counted = false;
 	for (size_t i = 0; i < n_words(a); i++)
@@ -289,7 +212,8 @@ static const struct candidate *pick_again(struct attempts *a)
 
 	if (a->again && has_usable(a, a->again)) {
 		a->current = a->again;
-		a->tries_of_model = a->tries_of_again;
+		a->at = a->again_at;
+		a->tries_of_model = a->spent[a->at];
 		a->again = NULL;
 		a->is_again = true;
 	}
@@ -336,6 +260,96 @@ static enum attempts_verdict judge_chain(const struct attempts *a)
 	return verdict;
 }
 
+const struct route_model *attempts_chain_at(const struct attempts *a, size_t i)
+{
+	if (i == 0)
+		return a->asked;
+	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1] : NULL;
+}
+
+static bool is_left_with_tries(const struct attempts *a, size_t at)
+{
+	return a->spent[at] <= a->table->config->routing.max_retries;
+}
+
+static bool may_wait(const struct attempts *a)
+{
+	const struct route_model *model;
+
+	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
+		bool is_panic = attempts_is_panic(a, model);
+
+		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++)
+			if (attempts_exclusion_of(a, &model->candidates[k], is_panic) ==
+			    EXCLUDED_SATURATED)
+				return true;
+	}
+	return false;
+}
+
+/* The first model of the chain that may be asked for at this backend; NULL when none may. */
+static const struct candidate *find_wanted(const struct attempts *a, const struct backend *backend,
+					   size_t *ret_at)
+{
+	const struct route_model *model;
+
+	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
+		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++) {
+			const struct candidate *candidate = &model->candidates[k];
+			enum exclusion exclusion;
+
+			if (candidate->backend != backend)
+				continue;
+			exclusion =
+				attempts_exclusion_of(a, candidate, attempts_is_panic(a, model));
+			*ret_at = i;
+			if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
+				return candidate;
+		}
+	}
+	return NULL;
+}
+
+bool attempts_wants(const struct attempts *a, const struct backend *backend)
+{
+	size_t at;
+
+	return find_wanted(a, backend, &at);
+}
+
+static void count_try(struct attempts *a, const struct candidate *candidate)
+{
+	set_tried(a, candidate);
+	a->last = candidate;
+	a->tries++;
+	a->tries_of_model++;
+	a->spent[a->at]++;
+}
+
+const struct candidate *attempts_grant(struct attempts *a, struct backend *backend)
+{
+	size_t at;
+	const struct candidate *candidate = find_wanted(a, backend, &at);
+
+	if (!candidate) {
+		queue_give_back(a->queue, backend);
+		return NULL;
+	}
+	/* Nothing was tried yet: from here on the walk is the usual one. */
+	if (a->tries == 0)
+		a->next_fallback = at;
+	else
+		a->is_again = true;
+	a->at = at;
+	a->current = at == 0 ? a->asked : a->asked->fallbacks[at - 1];
+	a->tries_of_model = a->spent[at];
+	a->told_ns = 0;
+	a->has_pass = breaker_enter(&backend->breaker, true, &a->pass);
+	a->has_place = true;
+	count_try(a, candidate);
+	return candidate;
+}
+
 enum attempts_verdict attempts_next(struct attempts *a, const struct candidate **ret_candidate,
 				    uint64_t *ret_wait_ns)
 {
@@ -348,12 +362,11 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 		candidate = pick_again(a);
 		wait_ns = candidate ? backoff_ns(a) : 0;
 	}
+	if (!candidate && may_wait(a))
+		return ATTEMPTS_SATURATED;
 	if (!candidate)
 		return a->tries > 0 ? ATTEMPTS_EXHAUSTED : judge_chain(a);
-	set_tried(a, candidate);
-	a->last = candidate;
-	a->tries++;
-	a->tries_of_model++;
+	count_try(a, candidate);
 	*ret_candidate = candidate;
 	*ret_wait_ns = wait_ns;
 	return ATTEMPTS_GO;

@@ -38,10 +38,14 @@ enum attempts_verdict {
 	ATTEMPTS_MISMATCH,   /* candidates exist, all excluded by capability */
 	ATTEMPTS_NO_BACKEND, /* nobody lists the model */
 	ATTEMPTS_NO_HEALTHY, /* somebody does, none is usable */
+	ATTEMPTS_SATURATED,  /* all that are have as many requests as they take: wait for a place */
 	ATTEMPTS_EXHAUSTED   /* at least one was tried and nothing is left */
 };
 
 #define ATTEMPTS_RECORDED_MAX 16 /* of them are told in the error's context */
+#define ATTEMPTS_CHAIN_MAX    17 /* the model asked for and its fallbacks, see schema.def */
+
+struct queue;
 
 struct attempt_record {
 	const char *backend; /* the table's */
@@ -54,6 +58,7 @@ struct attempts {
 	const struct strategy *strategy;
 	struct route_model *asked;   /* aliases resolved */
 	struct route_model *current; /* asked, or the fallback being tried */
+	size_t at;                   /* its place in the chain, 0 is the one asked for */
 	size_t next_fallback;
 	struct demand demand; /* for the name asked for; also of fallbacks */
 	enum tier_wish tier_wish;
@@ -62,8 +67,10 @@ struct attempts {
 	uint64_t prompt_tokens_min; /* a lower bound; excludes models whose known context is smaller
 				     */
 	struct hash_random *random;
+	struct queue *queue; /* told when a place is given back; NULL: there is none */
 
 	unsigned tries_of_model, tries;
+	unsigned short spent[ATTEMPTS_CHAIN_MAX]; /* tries of each model of the chain */
 	uint64_t *tried; /* bit set over config->backends of the current model; inline for 64 */
 	uint64_t tried_inline;
 	const struct candidate **usable; /* room to choose from; NULL when few fit the stack */
@@ -77,7 +84,7 @@ struct attempts {
 
 	/* Once only backends are left that were tried already */
 	struct route_model *again; /* the first model of the chain that was left with tries */
-	unsigned tries_of_again;
+	size_t again_at;
 	unsigned repeats;
 	bool is_again; /* current was taken from there */
 
@@ -103,6 +110,13 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 /* Does this end of an attempt leave another backend to be tried? Not for other 4xx: they would say
  * the same. */
 bool attempts_is_retryable(enum outcome outcome, unsigned status);
+/* The model at a place of the chain, NULL past its end. */
+const struct route_model *attempts_chain_at(const struct attempts *a, size_t i);
+/* Would a place at this backend help? Any thread, while the request waits. */
+bool attempts_wants(const struct attempts *a, const struct backend *backend);
+/* A place there was had by waiting: the candidate to go to, as if attempts_next() had given it.
+ * NULL when the backend has become unusable meanwhile; the place is given back then. */
+const struct candidate *attempts_grant(struct attempts *a, struct backend *backend);
 /* The candidate that attempts_next() gave last is tried once more, beyond the count; to be called
  * before attempts_leave(). */
 void attempts_repeat(struct attempts *a);

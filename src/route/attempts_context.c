@@ -6,22 +6,6 @@
 
 #define EXCLUDED_TOLD_MAX 32
 
-const char *exclusion_name(enum exclusion exclusion)
-{
-	static const char *const names[] = {
-		[EXCLUDED_UNHEALTHY] = "unhealthy",
-		[EXCLUDED_DRAINING] = "draining",
-		[EXCLUDED_CIRCUIT_OPEN] = "circuit_open",
-		[EXCLUDED_RATE_LIMITED] = "rate_limited_upstream",
-		[EXCLUDED_SATURATED] = "saturated",
-		[EXCLUDED_CAPABILITY] = "capability",
-		[EXCLUDED_PRIVACY] = "privacy",
-		[EXCLUDED_TIER] = "tier",
-	};
-
-	return names[exclusion];
-}
-
 /* The shortest time that one of the model's backends is still held for, if below `least_ns`. */
 static uint64_t shortest_hold_ns(const struct route_model *model, uint64_t least_ns)
 {

@@ -4,12 +4,15 @@ libnexusd_a_SOURCES += \
 	src/route/attempts.h \
 	src/route/attempts_context.c \
 	src/route/attempts_end.c \
+	src/route/attempts_exclusion.c \
 	src/route/demand.c \
 	src/route/demand.h \
 	src/route/listing.c \
 	src/route/listing.h \
 	src/route/model_state.c \
 	src/route/model_state.h \
+	src/route/queue.c \
+	src/route/queue.h \
 	src/route/route_table.c \
 	src/route/route_table.h \
 	src/route/route_table_build.c \

@@ -73,6 +73,7 @@ EXTRA_DIST += \
 	tests/system/test_metrics.py \
 	tests/system/test_operator_files.py \
 	tests/system/test_passed.py \
+	tests/system/test_queue.py \
 	tests/system/test_rate_limited.py \
 	tests/system/test_recording.py \
 	tests/system/test_nexusctl.py \

@@ -13,7 +13,7 @@ from tap import eq, ok
 
 MODEL = "m"
 ROUTING = {"strategy": "priority_only", "max_retries": 0}
-NO_QUEUE = {}
+NO_QUEUE = {"queue": {"enabled": False}}
 
 
 def rig(places, models=((MODEL,), (MODEL,)), **options):

@@ -43,6 +43,7 @@ unit_tests = \
 	tests/unit/test_probe \
 	tests/unit/test_prober \
 	tests/unit/test_problem \
+	tests/unit/test_queue \
 	tests/unit/test_recording \
 	tests/unit/test_registry \
 	tests/unit/test_registry_exact \

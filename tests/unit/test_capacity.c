@@ -112,7 +112,7 @@ static void test_places(void)
 
 	atomic_store(&a->pending, 2);
 	ask(&bed, "lone");
-	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_NO_HEALTHY, "no place is left");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_SATURATED, "no place is left");
 	is_u64(bed.attempts.excluded[EXCLUDED_SATURATED], 1, "which is counted");
 	is_u64(attempts_retry_after_seconds(&bed.attempts), 1, "in a second there may be one");
 	attempts_done(&bed.attempts);

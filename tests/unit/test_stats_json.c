@@ -118,9 +118,10 @@ static void is_document(struct scene *scene, const char *want, const char *what)
 #define SHORT_ONES  "\"duration_ms\":{\"p50\":50.0,\"p95\":95.0,\"p99\":99.0}," NO_TTFT
 #define NO_TOKENS   "\"tokens\":{\"prompt\":0,\"completion\":0},\"cost_usd\":0.0}"
 #define SOME_TOKENS "\"tokens\":{\"prompt\":10,\"completion\":3},\"cost_usd\":0.0}"
-#define END                                                                       \
-	"],\"version\":\"1.2.3\",\"statsd\":{\"enabled\":false,\"address\":null," \
-	"\"error\":null,\"packets_sent\":0,\"packets_dropped\":0},"               \
+#define END                                                                             \
+	"],\"version\":\"1.2.3\",\"queue\":{\"depth\":0,\"rejections\":0},\"statsd\":{" \
+	"\"enabled\":false,\"address\":null,"                                           \
+	"\"error\":null,\"packets_sent\":0,\"packets_dropped\":0},"                     \
 	"\"rates\":{\"requests_per_second\":0.0,\"tokens_per_second\":0.0}}"
 
 static const char nothing_yet[] =

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/relay_queue.h"
+
+#include <errno.h>
+
+#include "api/api_state.h"
+#include "base/clock.h"
+
+static enum queue_lane lane_of(const struct exchange *exchange)
+{
+	struct str wish = str_trim(exchange_header(exchange, "X-Nexus-Priority"));
+
+	return str_eq_nocase(wish, STR_LITERAL("high")) ? QUEUE_HIGH : QUEUE_NORMAL;
+}
+
+static int start_waiting(struct relay *relay, struct waiter *waiter)
+{
+	struct request *request = relay->request;
+	const struct config *config = request->table->config;
+	uint64_t now = clock_monotonic_ns();
+	int r = loop_timer_set(relay_loop(relay), &relay->patience, now + config->queue.max_wait);
+
+	if (r < 0)
+		return r;
+	relay->queued_ns = now;
+	/* The choice was made: that there is no place yet is the backends' part. */
+	if (!request->times.routed_ns)
+		request->times.routed_ns = now;
+	r = queue_enter(request->api->in.queue, &relay->place, lane_of(request->exchange),
+			(size_t)config->queue.max_size, waiter);
+	if (r == 0) {
+		slab_gauge_add(request->api->in.slab, request->api->series.queue_depth, 1);
+		return 0;
+	}
+	relay->queued_ns = 0;
+	loop_timer_clear(relay_loop(relay), &relay->patience);
+	return r;
+}
+
+enum problem relay_queue_enter(struct relay *relay, void (*woken)(void *relay))
+{
+	struct api *api = relay->request->api;
+	struct waiter *waiter = waiter_new(api->in.mailbox, woken, relay);
+	int r = waiter ? start_waiting(relay, waiter) : -ENOMEM;
+
+	if (r == 0)
+		return N_PROBLEMS;
+	if (waiter) {
+		waiter_abandon(waiter);
+		waiter_wake(waiter); /* which frees it */
+	}
+	if (r != -ENOBUFS)
+		return PROBLEM_OVERLOADED;
+	slab_add(api->in.slab, api->series.queue_rejections[QUEUE_REJECTION_FULL], 1);
+	return PROBLEM_QUEUE_FULL;
+}
+
+static void end_waiting(struct relay *relay)
+{
+	struct api *api = relay->request->api;
+	uint64_t waited_ns = clock_monotonic_ns() - relay->queued_ns;
+
+	loop_timer_clear(relay_loop(relay), &relay->patience);
+	slab_gauge_add(api->in.slab, api->series.queue_depth, -1);
+	slab_observe(api->in.slab, api->series.queue_duration, waited_ns);
+	relay->upstream_ns += waited_ns;
+	relay->queued_ns = 0;
+}
+
+struct backend *relay_queue_take(struct relay *relay)
+{
+	relay->place.waiter = NULL;
+	end_waiting(relay);
+	return queue_leave(relay->request->api->in.queue, &relay->place);
+}
+
+bool relay_queue_leave(struct relay *relay)
+{
+	struct queue *queue = relay->request->api->in.queue;
+	struct backend *granted;
+
+	if (!relay->queued_ns)
+		return false;
+	end_waiting(relay);
+	granted = queue_leave(queue, &relay->place);
+	if (granted)
+		queue_give_back(queue, granted);
+	return true;
+}
+
+void relay_queue_give_up(struct relay *relay)
+{
+	struct api *api = relay->request->api;
+
+	if (relay_queue_leave(relay))
+		slab_add(api->in.slab, api->series.queue_rejections[QUEUE_REJECTION_TIMEOUT], 1);
+}

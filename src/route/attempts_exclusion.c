@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which backends of a model are out of the question for a request, and why. */
+#include "route/attempts.h"
+
+const char *exclusion_name(enum exclusion exclusion)
+{
+	static const char *const names[] = {
+		[EXCLUDED_UNHEALTHY] = "unhealthy",
+		[EXCLUDED_DRAINING] = "draining",
+		[EXCLUDED_CIRCUIT_OPEN] = "circuit_open",
+		[EXCLUDED_RATE_LIMITED] = "rate_limited_upstream",
+		[EXCLUDED_SATURATED] = "saturated",
+		[EXCLUDED_CAPABILITY] = "capability",
+		[EXCLUDED_PRIVACY] = "privacy",
+		[EXCLUDED_TIER] = "tier",
+	};
+
+	return names[exclusion];
+}
+
+/* Only a known no excludes. */
+static bool is_capable(const struct attempts *a, const struct backend_model *model)
+{
+	if ((a->needs & NEED_VISION && model->vision == TRISTATE_NO) ||
+	    (a->needs & NEED_TOOLS && model->tools == TRISTATE_NO) ||
+	    (a->needs & NEED_JSON_MODE && model->json_mode == TRISTATE_NO))
+		return false;
+	return model->context_length == 0 || model->context_length >= a->prompt_tokens_min;
+}
+
+/* An optional backend counts only once it has answered; any other may be tried before its first
+ * health check has ended. */
+static bool is_up(const struct candidate *candidate)
+{
+	int health = atomic_load_explicit(&candidate->backend->health, memory_order_relaxed);
+
+	return health == BACKEND_HEALTHY ||
+	       (health == BACKEND_UNKNOWN && !candidate->config->optional);
+}
+
+static bool is_strict(const struct attempts *a, struct demand demand)
+{
+	return a->tier_wish == TIER_AS_DEMANDED ? demand.strict : a->tier_wish == TIER_STRICT;
+}
+
+/* A fallback model has to meet what is demanded of the one it stands in for, and of itself. */
+static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
+{
+	struct demand demand = demand_join(a->demand, *candidate->demand);
+	uint64_t tier = candidate->config->tier;
+
+	if (demand.restricted && !candidate->restricted)
+		return EXCLUDED_PRIVACY;
+	if (tier < demand.min_tier ||
+	    (tier > demand.min_tier && demand.min_tier > 0 && is_strict(a, demand)))
+		return EXCLUDED_TIER;
+	return N_EXCLUSIONS;
+}
+
+static bool has_place_at(const struct attempts *a, const struct backend *backend)
+{
+	return a->has_place && a->last->backend == backend;
+}
+
+enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
+				     bool is_panic)
+{
+	enum exclusion demanded;
+
+	/* What can never work comes before what may pass. */
+	if (!is_capable(a, candidate->model))
+		return EXCLUDED_CAPABILITY;
+	demanded = judge_demand(a, candidate);
+	if (demanded != N_EXCLUSIONS)
+		return demanded;
+	if (backend_is_draining(candidate->backend))
+		return EXCLUDED_DRAINING;
+	if (!is_up(candidate))
+		return EXCLUDED_UNHEALTHY;
+	if (backend_held_ns(candidate->backend) > 0)
+		return EXCLUDED_RATE_LIMITED;
+	if (!is_panic && breaker_refuses(&candidate->backend->breaker))
+		return EXCLUDED_CIRCUIT_OPEN;
+	return backend_is_full(candidate->backend, has_place_at(a, candidate->backend))
+		       ? EXCLUDED_SATURATED
+		       : N_EXCLUSIONS;
+}
+
+bool attempts_is_panic(const struct attempts *a, const struct route_model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		enum exclusion exclusion = attempts_exclusion_of(a, &model->candidates[i], false);
+
+		if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
+			return false;
+	}
+	return true;
+}

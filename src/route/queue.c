@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/queue.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct queue {
+	pthread_mutex_t mutex; /* around the lanes and what is in them */
+	struct list lanes[N_QUEUE_LANES];
+	_Atomic size_t depth; /* written under the mutex */
+};
+
+struct queue *queue_new(void)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+
+	if (!queue)
+		return NULL;
+	pthread_mutex_init(&queue->mutex, NULL);
+	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++)
+		list_init(&queue->lanes[lane]);
+	return queue;
+}
+
+struct queue *queue_free(struct queue *queue)
+{
+	if (!queue)
+		return NULL;
+	assert(queue->depth == 0);
+	pthread_mutex_destroy(&queue->mutex);
+	free(queue);
+	return NULL;
+}
+
+/* Sequentially consistent with backend_leave() and backend_enter(): either who leaves sees who came
+ * to wait, or who came sees the place. */
+static bool is_empty(const struct queue *queue)
+{
+	return atomic_load_explicit(&queue->depth, memory_order_seq_cst) == 0;
+}
+
+static void take_out(struct queue *queue, struct queue_entry *entry)
+{
+	list_remove(&entry->node);
+	atomic_fetch_sub_explicit(&queue->depth, 1, memory_order_relaxed);
+}
+
+static struct queue_entry *find(struct queue *queue, const struct backend *backend)
+{
+	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++) {
+		list_for_each (node, following, &queue->lanes[lane]) {
+			struct queue_entry *entry = list_entry(node, struct queue_entry, node);
+
+			if (attempts_wants(entry->attempts, backend))
+				return entry;
+		}
+	}
+	return NULL;
+}
+
+/* The place at the backend goes to the first who wants it. `is_taken`: it is one that is being
+ * given back, which must not be kept when there are too many. */
+static bool grant(struct queue *queue, struct backend *backend, bool is_taken)
+{
+	struct waiter *waiter = NULL;
+	struct queue_entry *entry;
+
+	pthread_mutex_lock(&queue->mutex);
+	entry = find(queue, backend);
+	if (entry && (is_taken ? !backend_is_full(backend, 1) : backend_enter(backend))) {
+		take_out(queue, entry);
+		entry->granted = backend;
+		waiter = entry->waiter;
+	}
+	pthread_mutex_unlock(&queue->mutex);
+	if (waiter)
+		waiter_wake(waiter);
+	return waiter;
+}
+
+void queue_give_back(struct queue *queue, struct backend *backend)
+{
+	/* Handed on it is never free, so that nobody who has just come gets it before those who
+	 * wait. */
+	if (queue && !is_empty(queue) && grant(queue, backend, true))
+		return;
+	backend_leave(backend);
+	if (queue && !is_empty(queue))
+		queue_offer(queue, backend);
+}
+
+void queue_offer(struct queue *queue, struct backend *backend)
+{
+	while (!is_empty(queue) && grant(queue, backend, false))
+		;
+}
+
+/* A place may have become free since it was looked for. */
+static void look_again(struct queue *queue, const struct attempts *attempts)
+{
+	const struct route_model *model;
+
+	for (size_t i = 0; (model = attempts_chain_at(attempts, i)); i++)
+		for (size_t k = 0; k < model->n_candidates; k++)
+			queue_offer(queue, model->candidates[k].backend);
+}
+
+int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
+		struct waiter *waiter)
+{
+	bool has_room;
+
+	pthread_mutex_lock(&queue->mutex);
+	has_room = atomic_load_explicit(&queue->depth, memory_order_relaxed) < most;
+	if (has_room) {
+		entry->waiter = waiter;
+		list_append(&queue->lanes[lane], &entry->node);
+		atomic_fetch_add_explicit(&queue->depth, 1, memory_order_seq_cst);
+	}
+	pthread_mutex_unlock(&queue->mutex);
+	if (!has_room)
+		return -ENOBUFS;
+	look_again(queue, entry->attempts);
+	return 0;
+}
+
+struct backend *queue_leave(struct queue *queue, struct queue_entry *entry)
+{
+	struct backend *granted;
+	bool waits;
+
+	pthread_mutex_lock(&queue->mutex);
+	waits = !list_is_empty(&entry->node);
+	if (waits)
+		take_out(queue, entry);
+	granted = entry->granted;
+	entry->granted = NULL;
+	pthread_mutex_unlock(&queue->mutex);
+	waiter_abandon(entry->waiter);
+	/* Only its delivery frees it; where it was granted a place that is under way. */
+	if (waits)
+		waiter_wake(entry->waiter);
+	entry->waiter = NULL;
+	return granted;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that wait for a place at a backend: two lanes, each first come, first served over all
+ * workers. Whoever gives a place back hands it to the first who wants it, through that one's
+ * mailbox; nobody polls. One mutex, around short looks at the lanes only. The process has one
+ * queue, which outlives the workers.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/list.h"
+#include "loop/waiter.h"
+#include "route/attempts.h"
+
+struct queue;
+
+enum queue_lane { QUEUE_HIGH, QUEUE_NORMAL, N_QUEUE_LANES };
+
+/* Embedded in who waits. While it is in the queue any thread reads `attempts`, and its owner
+ * changes nothing there. */
+struct queue_entry {
+	struct list node;
+	struct waiter *waiter; /* NULL while it does not wait */
+	const struct attempts *attempts;
+	struct backend *granted; /* a place there is its own */
+};
+
+struct queue *queue_new(void) MUST_CHECK;
+/* Empty. Accepts NULL, returns NULL. */
+struct queue *queue_free(struct queue *queue);
+
+static inline void queue_entry_init(struct queue_entry *entry, const struct attempts *attempts)
+{
+	*entry = (struct queue_entry){.attempts = attempts};
+	list_init(&entry->node);
+}
+
+/* Waits from now on, unless `most` do already: -ENOBUFS. `waiter`, taken over unless it fails, is
+ * woken once there is a place, perhaps before this returns; then queue_leave() tells where. */
+int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
+		struct waiter *waiter) MUST_CHECK;
+/* Waits no more: the backend at which it has a place now, NULL when there is none. On the thread of
+ * its waiter's mailbox; safe to call again. A waiter that has been woken is to be forgotten first:
+ * entry->waiter = NULL. */
+struct backend *queue_leave(struct queue *queue, struct queue_entry *entry);
+/* Gives a place back: to who waits for it, else to the backend. Any thread; `queue` may be NULL. */
+void queue_give_back(struct queue *queue, struct backend *backend);
+/* The backend may have places, for another reason than that. Any thread. */
+void queue_offer(struct queue *queue, struct backend *backend);

@@ -1,0 +1,259 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The queue: who waits for a place at a backend gets it in turn, and nobody is forgotten there."""
+import json
+import signal
+import threading
+
+import harness
+import tap
+from fake_backend import FakeBackend
+from harness import Rig, backend, wait_until
+from tap import eq, ok
+
+MODEL = "m"
+ROUTING = {"strategy": "priority_only", "max_retries": 1}
+
+
+def rig(places=1, models=((MODEL,),), **options):
+    """a, and perhaps b, each with so many places."""
+    fakes = [FakeBackend(name, names) for name, names in zip("ab", models)]
+    rows = [backend(fake, priority=n, max_concurrent=places) for n, fake in enumerate(fakes)]
+    return Rig(fakes, **{"backends": rows, "routing": ROUTING, **options})
+
+
+def ask(daemon, content="hello", model=MODEL, headers=None, **fields):
+    connection = daemon.connect()
+    connection.request("POST", "/v1/chat/completions", headers,
+                       json.dumps(harness.chat_body(model, content, **fields)).encode())
+    return connection
+
+
+def depth(daemon):
+    return daemon.metrics().get("nexus_queue_depth")
+
+
+def waits(daemon, n):
+    return ok(wait_until(lambda: depth(daemon) == n), f"{n} wait", depth(daemon))
+
+
+def hold(daemon, fake, n=1, **fields):
+    """n requests that run at the backend until its gate is passed."""
+    fake.default = {"gate_head": "hold"}
+    before = len(fake.log())
+    held = [ask(daemon, "held", **fields) for _ in range(n)]
+    ok(len(fake.wait_requests(before + n)) == before + n, f"{fake.name} is full")
+    return held
+
+
+def contents(fake):
+    return [e.json()["messages"][0]["content"] for e in fake.log()]
+
+
+def test_waits_and_is_answered():
+    with rig() as (daemon, a):
+        held = hold(daemon, a)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        eq(len(a.log()), 1, "a has one request")
+        eq(daemon.stats()["queue"], {"depth": 1, "rejections": 0}, "/v1/stats shows it")
+        a.gate("hold").release(2)
+        eq([c.read_response().status for c in (*held, waiting)], [200, 200], "both are answered")
+        metrics = daemon.settled()
+        eq((metrics.get("nexus_queue_depth"), metrics.get("nexus_queue_duration_seconds_count"),
+            metrics.sum("nexus_queue_rejections_total")), (0, 1, 0), "it was counted")
+        eq(metrics.sum("nexus_requests_total", status="200"), 2, "as any other")
+        ok(metrics.get("nexus_gateway_overhead_seconds_sum", phase="total") <
+           metrics.get("nexus_queue_duration_seconds_sum") + 0.05, "the wait is no overhead")
+
+
+def test_in_turn_and_the_high_ones_first():
+    with rig() as (daemon, a):
+        connections = hold(daemon, a)
+        want = ["high 1", "high 2", "0", "1", "2", "3"]
+        for number in range(4):
+            connections.append(ask(daemon, str(number), stream=number % 2 == 0))
+            waits(daemon, len(connections) - 1)
+        for number in (1, 2):
+            connections.append(ask(daemon, f"high {number}",
+                                   headers={"X-Nexus-Priority": "High"}))
+            waits(daemon, len(connections) - 1)
+        for n in range(1, 7):
+            a.gate("hold").release()
+            ok(len(a.wait_requests(n + 1)) == n + 1, "one more comes to its turn, and only one")
+        eq(contents(a)[1:], want, "in the order of their coming over all workers, high ones first")
+        a.gate("hold").release()
+        eq([c.read_response().status for c in connections], [200] * 7, "all are answered")
+        eq(daemon.settled().get("nexus_queue_depth"), 0, "nobody waits")
+
+
+def check_refused(answer, code):
+    error = answer.error()
+    eq((answer.status, error["code"], answer.header("retry-after")), (503, code, "1"), code)
+    eq(error["context"]["excluded"], [{"backend": "a", "reason": "saturated"}], "and why")
+
+
+def test_full():
+    with rig(queue={"max_size": 2}) as (daemon, a):
+        connections = hold(daemon, a) + [ask(daemon), ask(daemon)]
+        waits(daemon, 2)
+        check_refused(daemon.chat(MODEL), "queue_full")
+        check_refused(daemon.chat(MODEL, headers={"X-Nexus-Priority": "high"}), "queue_full")
+        a.gate("hold").release(3)
+        eq([c.read_response().status for c in connections], [200] * 3, "the others are answered")
+        metrics = daemon.settled()
+        eq(metrics.get("nexus_queue_rejections_total", reason="full"), 2, "counted")
+        eq(metrics.get("nexus_errors_total", error_type="queue", model=MODEL), 2, "as errors, too")
+
+
+def test_waited_too_long():
+    with rig(queue={"max_wait": 0.1}) as (daemon, a):
+        held = hold(daemon, a)
+        check_refused(daemon.chat(MODEL), "queue_timeout")
+        a.gate("hold").release(2)
+        eq(held[0].read_response().status, 200, "the other is answered")
+        eq(daemon.chat(MODEL).status, 200, "and the place is free")
+        metrics = daemon.settled()
+        eq(metrics.get("nexus_queue_rejections_total", reason="timeout"), 1, "counted")
+        eq((metrics.get("nexus_queue_depth"), metrics.get("nexus_queue_duration_seconds_count")),
+           (0, 1), "with its wait")
+
+
+def test_timeouts_total_ends_the_wait():
+    with rig(timeouts={"total": 0.5}) as (daemon, a):
+        a.default = {"gate": "frames", "chunks": 2}
+        a.gate("frames").release()
+        stream = daemon.stream(MODEL)
+        ok(stream.next_data(), "a stream has begun: nothing limits it any more")
+        check_refused(daemon.chat(MODEL), "queue_timeout")
+        a.gate("frames").release(9)
+        eq(stream.all_data()[-1], "[DONE]", "it ends well")
+        eq(daemon.settled().get("nexus_queue_rejections_total", reason="timeout"), 1, "counted")
+
+
+def test_clients_that_leave():
+    with rig() as (daemon, a):
+        held = hold(daemon, a)
+        leaving = [ask(daemon, "gone") for _ in range(3)]
+        waits(daemon, 3)
+        waiting = ask(daemon, "stays")
+        waits(daemon, 4)
+        for connection in leaving:
+            connection.close()
+        waits(daemon, 1)
+        a.gate("hold").release(2)
+        eq([c.read_response().status for c in (*held, waiting)], [200, 200], "who stays is next")
+        eq(contents(a), ["held", "stays"], "a never heard of the others")
+        metrics = daemon.settled()
+        eq(metrics.get("nexus_client_disconnects_total", stage="queued"), 3, "the stage they left in")
+        eq(metrics.get("nexus_requests_total", model=MODEL, backend="none", status="499"), 3,
+           "counted once each")
+
+
+def test_a_place_at_a_fallback_is_one():
+    with rig(models=(("big",), ("small",)), routing={
+            **ROUTING, "fallbacks": [{"model": "big", "to": ["small"]}]}) as (daemon, a, b):
+        held = hold(daemon, a, model="big") + hold(daemon, b, model="small")
+        waiting = ask(daemon, model="big")
+        waits(daemon, 1)
+        b.gate("hold").release(2)
+        answer = waiting.read_response()
+        eq((answer.status, answer.header("x-nexus-fallback-model")), (200, "small"),
+           "whichever is free first")
+        a.gate("hold").release()
+        eq([c.read_response().status for c in held], [200, 200], "the others are answered")
+
+
+def test_it_fails_after_the_wait():
+    with rig(models=((MODEL,), (MODEL,))) as (daemon, a, b):
+        held = hold(daemon, a) + hold(daemon, b)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        a.default = {"fault": "rst"}
+        a.gate("hold").release()
+        ok(wait_until(lambda: len(a.log()) >= 2), "it comes to its turn at a, which fails")
+        b.gate("hold").release(2)
+        answer = waiting.read_response()
+        ok(answer.status in (200, 502), "it is tried again, as often as allowed", answer)
+        eq([c.read_response().status for c in held], [200, 200], "the others are answered")
+        eq(daemon.settled().sum("nexus_pending_requests"), 0, "all places are free")
+
+
+def test_reload_makes_room():
+    with rig() as (daemon, a):
+        connections = hold(daemon, a) + [ask(daemon) for _ in range(3)]
+        waits(daemon, 3)
+        daemon.config_path.write_text(daemon.make_config(
+            backends=[backend(a, max_concurrent=3)], routing=ROUTING))
+        daemon.kill(signal.SIGHUP)
+        ok(len(a.wait_requests(3)) == 3, "two more are let in at once")
+        waits(daemon, 1)
+        a.gate("hold").release(4)
+        eq([c.read_response().status for c in connections], [200] * 4, "all are answered")
+
+
+def test_a_backend_that_is_usable_again():
+    with rig(models=((MODEL,), (MODEL,)),
+             health={"interval": 0.1, "failures": 1, "successes": 1}) as (daemon, a, b):
+        held = hold(daemon, a)
+        admin = daemon.admin_address
+        daemon.request("POST", "/admin/backends/b/drain", "", address=admin)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        daemon.request("POST", "/admin/backends/b/undrain", "", address=admin)
+        eq(waiting.read_response().header("x-nexus-backend"), "b", "undrained it takes who waits")
+        b.probe_behaviour = {"/v1/models": {"status": 500}}
+        daemon.wait_healthy(1)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        b.probe_behaviour = {}
+        eq(waiting.read_response().header("x-nexus-backend"), "b", "healthy again, too")
+        a.gate("hold").release()
+        eq(held[0].read_response().status, 200, "the other is answered")
+
+
+def test_stop():
+    for drain in (20, 0.2):
+        with rig(timeouts={"drain": drain}) as (daemon, a):
+            connections = hold(daemon, a) + [ask(daemon), ask(daemon)]
+            waits(daemon, 2)
+            daemon.kill(signal.SIGTERM)
+            ok(daemon.wait_stderr("draining"), "a stop")
+            if drain == 20:
+                a.gate("hold").release(3)
+            answers = [c.read_response() for c in connections]
+            if drain == 20:
+                eq([x.status for x in answers], [200] * 3, "who waits is still served")
+            else:
+                eq([x.error()["code"] for x in answers], ["shutting_down"] * 3,
+                   "until the time is over")
+            daemon.stop()
+
+
+def test_crowd():
+    """Many clients on two workers, some of which leave: all others are answered, in bounds."""
+    with rig(places=3, models=((MODEL,), (MODEL,)), queue={"max_size": 1000}) as (daemon, a, b):
+        statuses = []
+
+        def client(seed):
+            for number in range(12):
+                with ask(daemon, stream=number % 3 == 0) as connection:
+                    if (seed + number) % 5 == 0:
+                        continue
+                    answer = connection.read_response()
+                    statuses.append(answer.status)
+        threads = [threading.Thread(target=client, args=[n]) for n in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        eq(set(statuses), {200}, f"{len(statuses)} are answered")
+        metrics = daemon.settled()
+        eq((metrics.get("nexus_queue_depth"), metrics.sum("nexus_pending_requests")), (0, 0),
+           "nobody waits and all places are free")
+        eq(metrics.sum("nexus_requests_total"), 24 * 12, "each is counted once")
+        ok(metrics.get("nexus_queue_duration_seconds_count") > 0, "some have waited")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
