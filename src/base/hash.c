@@ -93,13 +93,16 @@ uint64_t hash_stable(uint64_t before, struct str text)
 	return hash_bytes((struct hash_seed){before, 0x6e65787573640000u}, text.p, text.n);
 }
 
+uint64_t hash_mix(uint64_t number)
+{
+	number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9u;
+	number = (number ^ number >> 27) * 0x94d049bb133111ebu;
+	return number ^ number >> 31;
+}
+
 static uint64_t splitmix64(uint64_t *state)
 {
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return hash_mix(*state += 0x9e3779b97f4a7c15u);
 }
 
 void hash_random_init(struct hash_random *random, struct hash_seed seed)

@@ -22,6 +22,9 @@ uint64_t hash_bytes(struct hash_seed seed, const void *bytes, size_t n);
  * text after text into one when each is given the hash so far, the first one 0. */
 uint64_t hash_stable(uint64_t before, struct str text);
 
+/* Spreads a number over all bits: different ones never become equal. Quick, and no secret. */
+uint64_t hash_mix(uint64_t number);
+
 /* Uniform pseudo-random numbers that need no secrecy (jitter, the random strategy): xoshiro256**,
  * one per thread. */
 struct hash_random {

@@ -14,20 +14,21 @@
 /* A backend may have so many quarters of its share of what is in flight. */
 #define QUARTERS_OF_SHARE 5
 
-/* Negative; the greatest of a session's wins, each as often as its weight says. */
-static double rank_of(const struct choice *choice, const struct candidate *candidate)
+/* The greatest of a session's wins, each as often as its weight says. Of one that is below `least`
+ * only that is sure: log(x) is at most x - 1, and mostly not asked. */
+static double rank_of(const struct choice *choice, const struct candidate *candidate, double least)
 {
-	struct hash_seed seed = {choice->session, candidate->place};
-	uint64_t bits = hash_bytes(seed, NULL, 0) >> 11;
+	uint64_t bits = hash_mix(choice->session ^ candidate->place) >> 11;
 	double uniform = ((double)bits + 0.5) * 0x1p-53;
+	double weight = (double)candidate->config->weight;
 
-	return log(uniform) / (double)candidate->config->weight;
+	return (uniform - 1) / weight < least ? (uniform - 1) / weight : log(uniform) / weight;
 }
 
 static size_t pick(const struct choice *choice)
 {
 	uint64_t weights = 0, load = 1; /* the request itself */
-	double best_rank = 0;
+	double best_rank = -INFINITY;
 	bool best_has_room = false;
 	size_t best = 0;
 
@@ -41,10 +42,14 @@ static size_t pick(const struct choice *choice)
 		const struct candidate *candidate = choice->usable[i];
 		bool has_room = backend_load(candidate->backend) * 4 * weights <
 				QUARTERS_OF_SHARE * load * candidate->config->weight;
-		double rank = rank_of(choice, candidate);
+		double rank;
 
-		if (i > 0 &&
-		    (has_room < best_has_room || (has_room == best_has_room && rank < best_rank)))
+		if (has_room < best_has_room)
+			continue;
+		if (has_room > best_has_room)
+			best_rank = -INFINITY;
+		rank = rank_of(choice, candidate, best_rank);
+		if (rank < best_rank)
 			continue;
 		best = i;
 		best_rank = rank;
