@@ -125,19 +125,36 @@ static bool is_among(const struct listener *listener, struct listener *const *li
 	return false;
 }
 
+static bool has_address(const char *address, struct listener *const *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(listeners[i]->address, address) == 0)
+			return true;
+	return false;
+}
+
 /* The file of a unix socket goes with it, unless the socket goes on under another listener. */
 static void give_up(struct daemon *daemon, struct listener *listener, const struct opening *next)
 {
-	bool goes_on = listener->name;
-
-	for (size_t i = 0; i < next->n; i++)
-		goes_on |= strcmp(next->listeners[i]->address, listener->address) == 0;
-	if (goes_on)
+	if (listener->name || has_address(listener->address, next->listeners, next->n)) {
 		listener_leave_file(listener);
-	/* It may have been left to the service manager's store. */
-	else if (listener_own_file(listener) < 0)
-		log_error("the file of %s stays", listener->address);
+	} else {
+		/* It may have been left to the service manager's store. */
+		if (listener_own_file(listener) < 0)
+			log_error("the file of %s stays", listener->address);
+		log_info("no longer listening on %s", listener->address);
+	}
 	list_append(&daemon->leaving, &listener->node);
+}
+
+static void tell_new_ones(const struct daemon *daemon, const struct opening *next)
+{
+	for (size_t i = 0; i < next->n; i++) {
+		const char *address = next->listeners[i]->address;
+
+		if (!has_address(address, daemon->listeners, daemon->n_listeners))
+			log_info("listening on %s", address);
+	}
 }
 
 static bool is_unchanged(const struct daemon *daemon, const struct opening *opening)
@@ -154,6 +171,7 @@ void sockets_replace(struct daemon *daemon, struct opening *opening)
 		opening_abandon(opening);
 		return;
 	}
+	tell_new_ones(daemon, opening);
 	for (size_t i = 0; i < daemon->n_listeners; i++) {
 		struct listener *listener = daemon->listeners[i];
 

@@ -80,6 +80,7 @@ def test_coming_and_going():
         eq(kept.request("GET", "/livez").read_response().status, 200, "a connection is kept")
         answer = reload(row(other), row(f"unix:{file}", mode="0600"))
         eq((answer.status, answer.json()["restart_needed"]), (200, []), "two listeners come")
+        ok(daemon.wait_stderr(f"info: listening on {other}$"), "the log tells of them")
         ok(is_served(other), "one of TCP")
         ok(is_served(f"unix:{file}"), "one of unix")
         eq(file.stat().st_mode & 0o777, 0o600, "with its mode")
@@ -99,6 +100,7 @@ def test_coming_and_going():
         eq(queued.read_response().status, 200, "who had come is served")
         ok(wait_until(lambda: not is_open(other)), "then clients are refused")
         ok(wait_until(lambda: not file.exists()), "the file of the unix socket is gone")
+        ok(daemon.wait_stderr(f"info: no longer listening on {other}$"), "the log tells it")
         answer = idle.request("GET", "/livez").read_response()
         eq((answer.status, answer.header("connection")), (200, "close"),
            "the idle connection brings one more request")

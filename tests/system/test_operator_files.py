@@ -70,7 +70,12 @@ def test_a_normal_day_is_not_reported():
                 limits={"max_connections": 100}) as daemon:
         eq(daemon.chat(fake.models[0]).status, 200, "a request")
         ok(daemon.wait_stderr("optional backend b is not there"), "an optional backend is absent")
+        rows = [{"address": address, "faces": ["api", "metrics"]}
+                for address in (daemon.address, f"127.0.0.1:{harness.free_port()}")]
+        daemon.config_path.write_text(daemon.make_config(
+            backends=[backend(fake), absent], limits={"max_connections": 100}, listeners=rows))
         daemon.kill(signal.SIGHUP)
+        ok(daemon.wait_stderr("listening on"), "a listener comes")
         ok(daemon.wait_stderr("configuration reloaded"), "a reload")
         daemon.kill(signal.SIGUSR2)
         line = daemon.wait_stderr(r"process \d+ has taken over")
