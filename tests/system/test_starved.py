@@ -16,6 +16,7 @@ from harness import Daemon, backend, chat_body
 from http_client import Incomplete, encode_request
 from statsd_receivers import Tcp, expected
 from tap import Skip, diag, eq, ok
+from test_form import BOUNDARY, file_part, form, part
 
 MODEL = "m"
 CALLS_MAX = 200
@@ -56,6 +57,12 @@ def chat(stream=False, model=MODEL, chunked=False, **fields):
     return head + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:40], body[40:], b""))
 
 
+def upload(n_bytes):
+    body = form(part("model", "alias"), file_part(b"s" * n_bytes))
+    return encode_request("POST", "/v1/audio/transcriptions", {
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}, body)
+
+
 # name: (the request, what backend a does, what backend b does)
 REQUESTS = {
     "GET /livez": (encode_request("GET", "/livez"), None, None),
@@ -74,6 +81,10 @@ REQUESTS = {
     "a stream": (chat(stream=True, model="alias"), {}, {}),
     "a stream in bytes": (chat(stream=True), {"split": True, "multiline": True}, {}),
     "a stream that is cut": (chat(stream=True), {"after": 2}, {}),
+    "a response": (encode_request("POST", "/v1/responses", None, json.dumps(
+        {"model": MODEL, "input": "x", "stream": True}).encode()), {}, {}),
+    "a form": (upload(1000), {}, {}),
+    "an upload that is handed on while it comes": (upload(600000), {}, {}),
     "a second attempt": (chat(stream=True), {"status": 500}, {}),
     "a fallback model": (chat(model="weak"), {"status": 500}, {}),
     "nobody answers": (chat(), {"fault": "close"}, {"fault": "close"}),
