@@ -16,7 +16,7 @@ from tap import eq, ok
 MODEL = "m"
 HOST = "gpu.test"
 PROGRAM = pathlib.Path(harness.find_program()).parent / "tests/system/named_nexusd"
-QUICK = {"interval": 0.1, "timeout": 1, "failures": 2, "successes": 1}
+QUICK = {"interval": 0.1, "timeout": 1, "failures": 3, "successes": 1}
 
 
 def address(number):

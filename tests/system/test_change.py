@@ -22,7 +22,7 @@ from tap import eq, ok
 MODEL = "m"
 N_RELOADS = int(os.environ.get("NEXUSD_TEST_RELOADS", "40"))
 SEED = int(os.environ.get("NEXUSD_TEST_SEED", random.randrange(1 << 32)))
-QUICK = {"interval": 0.2, "timeout": 1, "failures": 2, "successes": 1}
+QUICK = {"interval": 0.2, "timeout": 1, "failures": 3, "successes": 1}
 N_STREAMS = 50
 
 
