@@ -26,7 +26,7 @@ static bool parse_ip(int family, struct str text, void *ret_ip)
 {
 	char copy[INET6_ADDRSTRLEN];
 
-	if (text.n == 0 || text.n >= sizeof(copy))
+	if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n))
 		return false;
 	memcpy(copy, text.p, text.n);
 	copy[text.n] = '\0';

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct runs {
 static struct faults_page unused, *page = &unused;
 static uint64_t *recorded; /* struct runs' paths, in the first run */
 static sigset_t child_ended;
+static pthread_t main_thread; /* the others of a test are its servers */
 static bool is_run;
 static bool is_program; /* not a test: says why it ends, and goes on while nothing works */
 
@@ -63,7 +65,7 @@ bool faults_due(const char *name)
 {
 	uint64_t fail_at = page->fail_at, n;
 
-	if (!fail_at)
+	if (!fail_at || (is_run && !is_program && !pthread_equal(pthread_self(), main_thread)))
 		return false;
 	n = ++page->n_calls;
 	if (recorded && n <= CALLS_MAX)
@@ -122,9 +124,16 @@ static void share_page(const char *path)
 	close(fd);
 }
 
+/* What the compiler's runtimes do at the end is not nexusd's. */
+static void end_faults(void)
+{
+	page->fail_at = 0;
+}
+
 static void become_run(struct runs *runs)
 {
 	is_run = true;
+	atexit(end_faults);
 	if (runs->page.fail_at == UINT64_MAX)
 		recorded = runs->paths;
 	unsetenv("NEXUSD_TEST_EACH_FAULT");
@@ -281,5 +290,6 @@ __attribute__((constructor)) static void begin(void)
 	sigprocmask(SIG_BLOCK, &child_ended, NULL);
 	runs->output_fd = memfd_create("output", MFD_CLOEXEC);
 	page = &runs->page;
+	main_thread = pthread_self();
 	run_each(runs);
 }
