@@ -9,6 +9,7 @@ import random
 import signal
 import time
 
+import harness
 import tap
 import test_exact
 from fake_backend import FakeBackend
@@ -72,9 +73,13 @@ def test_reloads_under_load():
         scraper = test_exact.Scraper(daemon)
         scraper.start()
         watch, missed = Watch(daemon), []
+        others = [f"127.0.0.1:{harness.free_port()}" for _ in range(3)]
         with Load(daemon, MODEL) as load:
             for number in range(1, N_RELOADS + 1):
-                if not reload(daemon, number, **another_configuration(dice, fakes, receiver)):
+                listeners = [{"address": a} for a in (daemon.address, *(
+                    other for other in others if dice.random() < 0.5))]
+                if not reload(daemon, number, listeners=listeners,
+                              **another_configuration(dice, fakes, receiver)):
                     missed.append(number)
                 if number % max(1, N_RELOADS // 100) == 0:
                     watch.look()
