@@ -71,7 +71,7 @@ static int read_file(const struct listener_config *config, const char *path, boo
 		     gnutls_datum_t *ret_datum, struct buf *error)
 {
 	const char *wrong = NULL;
-	struct stat status;
+	struct stat status = {0};
 	/* Not blocking, in case it is a pipe. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int r = fd < 0 || fstat(fd, &status) < 0 ? -errno : 0;
