@@ -37,6 +37,8 @@ static const struct {
 	{PROBLEM_NO_BACKEND, 503, SERVER, "no_backend", "no_backend", RETRY},
 	{PROBLEM_NO_HEALTHY_BACKEND, 503, SERVER, "no_healthy_backend", "no_healthy_backend",
 	 RETRY},
+	{PROBLEM_QUEUE_FULL, 503, SERVER, "queue_full", "queue", RETRY},
+	{PROBLEM_QUEUE_TIMEOUT, 503, SERVER, "queue_timeout", "queue", RETRY},
 	{PROBLEM_SHUTTING_DOWN, 503, SERVER, "shutting_down", "other", RETRY | CLOSE},
 	{PROBLEM_OVERLOADED, 503, SERVER, "overloaded", "other", RETRY | CLOSE},
 	{PROBLEM_GATEWAY_TIMEOUT, 504, SERVER, "gateway_timeout", "timeout", RETRY},
