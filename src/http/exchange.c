@@ -230,6 +230,9 @@ static enum MHD_Result receive(struct exchange *exchange, const char *data, size
 		return MHD_NO;
 	}
 	*bytes = rest.n;
+	/* It must not sleep over the end that it was woken for. */
+	if (rest.n > 0 && connection->peer_gone)
+		return MHD_NO;
 	if (rest.n > 0) {
 		/* It is not the client that is slow. */
 		connection_stop_clock(connection);

@@ -367,7 +367,7 @@ class FakeBackend:
 
     async def _on_progress(self, link, entry, n_bytes):
         """Steered by self.upload: from the byte `after` on: `gate` to pass, or `how` the connection
-        ends (close, rst), `answer` being sent before."""
+        ends (close, linger, rst), `answer` being sent before."""
         entry.received_bytes = n_bytes
         if entry.path in fake_answers.MODEL_PATHS:
             self.arriving = entry
@@ -379,6 +379,8 @@ class FakeBackend:
             await self.gate(steer["gate"]).acquire()
         if "answer" in steer:
             await link.send(steer["answer"])
+        if steer.get("how") == "linger":  # a close with bytes unread would take the answer along
+            await link.gone()
         if steer.get("how") == "rst":
             link.reset()
         if "how" in steer:

@@ -187,7 +187,7 @@ def test_none_once_it_is_gone():
 def test_answers_that_come_early():
     daemon, a, b = two()
     for status in (400, 413, 503):
-        a.upload = {"after": 1 << 20, "how": "close", "answer":
+        a.upload = {"after": 1 << 20, "how": "linger", "answer":
                     b"HTTP/1.1 %d No\r\nContent-Type: application/json\r\nRetry-After: 7\r\n"
                     b"Content-Length: 14\r\n\r\n{\"error\":\"no\"}" % status}
         with Counting(daemon) as added:
@@ -279,6 +279,16 @@ def test_clients_that_leave_or_dawdle():
         added.check_request(LABEL, "a", 499, "client_disconnect")
         added.check("nexus_client_disconnects_total", 1, stage="receiving")
         eq(added.after.sum("nexus_pending_requests"), 0, f"{how}: nothing is pending")
+    a.reset()
+    a.upload = {"after": WINDOW // 2, "gate": "held"}
+    with Counting(daemon) as added:
+        connection = daemon.connect()  # it is made to wait when it leaves
+        connection.send(head_of(len(body)) + body[:WINDOW * 2])
+        a.wait(lambda: a.arriving)
+        connection.reset()
+        a.gate("held").release()
+    added.check_request(LABEL, "a", 499, "client_disconnect")
+    added.check("nexus_upstream_requests_total", 1, backend="a", outcome="cancelled")
     a.reset()
     with Counting(daemon) as added:
         with daemon.connect() as connection:
