@@ -152,7 +152,7 @@ struct config {
 
 	struct {
 		uint64_t max_body, max_header; /* bytes */
-		uint64_t max_bodies; /* bytes of all requests' bodies */
+		uint64_t max_bodies;           /* bytes of all requests' bodies */
 		uint64_t max_connections;
 		uint64_t max_connections_per_address; /* 0: no limit */
 	} limits;

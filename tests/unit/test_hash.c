@@ -56,8 +56,9 @@ static void test_flooding(void)
 	}
 	for (size_t i = 0; i < SLOTS; i++)
 		most = counts[i] > most ? counts[i] : most;
-	ok(most < 30, "keys that collide under one seed are spread under another: %u of %d in a slot",
-	   most, KEYS);
+	ok(most < 30,
+	   "keys that collide under one seed are spread under another: %u of %d in a slot", most,
+	   KEYS);
 }
 
 static void test_random(void)
