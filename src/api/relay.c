@@ -139,12 +139,18 @@ static void woken(void *context)
 	begin_with(relay, before, 0);
 }
 
-static void patience_over(struct timer *timer)
+static void wait_no_more(struct relay *relay)
+{
+	relay_queue_give_up(relay);
+	give_up(relay, PROBLEM_QUEUE_TIMEOUT);
+}
+
+static void patience_due(struct timer *timer)
 {
 	struct relay *relay = container_of(timer, struct relay, patience);
 
-	relay_queue_give_up(relay);
-	give_up(relay, PROBLEM_QUEUE_TIMEOUT);
+	if (!relay_queue_waits_on(relay))
+		wait_no_more(relay);
 }
 
 /* On the same backend, at once: counted as any other attempt. */
@@ -254,7 +260,7 @@ static void deadline_passed(struct timer *timer)
 		attempt_ended(relay, OUTCOME_TIMEOUT);
 	}
 	if (relay->queued_ns) {
-		patience_over(&relay->patience);
+		wait_no_more(relay);
 		return;
 	}
 	relay->outcome = OUTCOME_TIMEOUT;
@@ -297,7 +303,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	relay->request = request;
 	timer_init(&relay->backoff, backoff_over);
 	timer_init(&relay->deadline, deadline_passed);
-	timer_init(&relay->patience, patience_over);
+	timer_init(&relay->patience, patience_due);
 	queue_entry_init(&relay->place, &relay->attempts);
 	buf_init(&relay->body, request->exchange->body.max + 1024);
 	buf_init(&relay->headers, 16u * 1024);

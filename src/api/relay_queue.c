@@ -13,19 +13,37 @@ static enum queue_lane lane_of(const struct exchange *exchange)
 	return str_eq_nocase(wish, STR_LITERAL("high")) ? QUEUE_HIGH : QUEUE_NORMAL;
 }
 
+static uint64_t patient_until_ns(const struct relay *relay)
+{
+	return relay->queued_ns + relay->request->table->config->queue.max_wait;
+}
+
+/* Nobody tells when a backend is left alone no more. */
+static int set_timer(struct relay *relay)
+{
+	uint64_t now = clock_monotonic_ns(), at = patient_until_ns(relay);
+	uint64_t pause_ns = attempts_pause_ns(&relay->attempts);
+
+	if (now < at && pause_ns < at - now)
+		at = now + pause_ns;
+	return loop_timer_set(relay_loop(relay), &relay->patience, at);
+}
+
 static int start_waiting(struct relay *relay, struct waiter *waiter)
 {
 	struct request *request = relay->request;
 	const struct config *config = request->table->config;
-	uint64_t now = clock_monotonic_ns();
-	int r = loop_timer_set(relay_loop(relay), &relay->patience, now + config->queue.max_wait);
+	int r;
 
-	if (r < 0)
+	relay->queued_ns = clock_monotonic_ns();
+	r = set_timer(relay);
+	if (r < 0) {
+		relay->queued_ns = 0;
 		return r;
-	relay->queued_ns = now;
+	}
 	/* The choice was made: that there is no place yet is the backends' part. */
 	if (!request->times.routed_ns)
-		request->times.routed_ns = now;
+		request->times.routed_ns = relay->queued_ns;
 	r = queue_enter(request->api->in.queue, &relay->place, lane_of(request->exchange),
 			(size_t)config->queue.max_size, waiter);
 	if (r == 0) {
@@ -72,6 +90,14 @@ struct backend *relay_queue_take(struct relay *relay)
 	relay->place.waiter = NULL;
 	end_waiting(relay);
 	return queue_leave(relay->request->api->in.queue, &relay->place);
+}
+
+bool relay_queue_waits_on(struct relay *relay)
+{
+	if (clock_monotonic_ns() >= patient_until_ns(relay))
+		return false;
+	queue_look_again(relay->request->api->in.queue, &relay->place);
+	return set_timer(relay) == 0;
 }
 
 bool relay_queue_leave(struct relay *relay)

@@ -113,6 +113,18 @@ bool breaker_refuses(const struct breaker *breaker)
 	return until != 0 && (is_probing(breaker) || clock_monotonic_ns() < until);
 }
 
+uint64_t breaker_wait_ns(const struct breaker *breaker, const struct breaker_config *config)
+{
+	uint64_t until = until_ns(breaker), now;
+
+	if (until == 0)
+		return 0;
+	if (is_probing(breaker))
+		return config->open;
+	now = clock_monotonic_ns();
+	return until > now ? until - now : 0;
+}
+
 bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *ret_pass)
 {
 	uint64_t until = until_ns(breaker);

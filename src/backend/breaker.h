@@ -59,6 +59,9 @@ enum breaker_state breaker_state(const struct breaker *breaker, uint64_t now_ns)
 const char *breaker_state_name(enum breaker_state state);
 /* Would an attempt be held off now? Reads the clock only when it is not closed. */
 bool breaker_refuses(const struct breaker *breaker);
+/* For how long yet it holds attempts off; while one probes nobody knows, and it is what it takes
+ * when that fails. 0 when it does not. */
+uint64_t breaker_wait_ns(const struct breaker *breaker, const struct breaker_config *config);
 /* Lets an attempt through, and fills *ret_pass; false when another one probes meanwhile. With
  * `anyway` it always goes through, if only as one that is no probe. */
 bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *ret_pass);

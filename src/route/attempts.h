@@ -146,8 +146,12 @@ static inline bool attempts_has_left_out(const struct attempts *a, enum exclusio
 {
 	return a->left_out >> exclusion & 1;
 }
+/* Until the first backend of the chain that is left alone for a time, for its 429 or its open
+ * circuit, may be asked again; UINT64_MAX when none is. */
+uint64_t attempts_pause_ns(const struct attempts *a);
 /* When to come back, for Retry-After and the context: at once after failed attempts; when no
- * backend was usable, with the first one that is not held any more, or else the next health checks.
+ * backend was usable, with the first one that is left alone no more, or else the next health
+ * checks.
  */
 uint64_t attempts_retry_after_seconds(const struct attempts *a);
 /* {"model","tried":[{"backend","outcome","status"}],"excluded":[{"backend","reason"}],

@@ -6,14 +6,31 @@
 
 #define EXCLUDED_TOLD_MAX 32
 
-/* The shortest time that one of the model's backends is still held for, if below `least_ns`. */
-static uint64_t shortest_hold_ns(const struct route_model *model, uint64_t least_ns)
+/* How long a backend is left alone for yet, when nothing else speaks against it. */
+static uint64_t pause_ns(const struct attempts *a, const struct candidate *candidate)
 {
-	for (size_t i = 0; i < model->n_candidates; i++) {
-		uint64_t held_ns = backend_held_ns(model->candidates[i].backend);
+	switch (attempts_exclusion_of(a, candidate, false)) {
+	case EXCLUDED_RATE_LIMITED:
+		return backend_held_ns(candidate->backend);
+	case EXCLUDED_CIRCUIT_OPEN:
+		return breaker_wait_ns(&candidate->backend->breaker, &a->table->config->breaker);
+	default:
+		return UINT64_MAX;
+	}
+}
 
-		if (held_ns > 0 && held_ns < least_ns)
-			least_ns = held_ns;
+uint64_t attempts_pause_ns(const struct attempts *a)
+{
+	const struct route_model *model;
+	uint64_t least_ns = UINT64_MAX;
+
+	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
+		for (size_t k = 0; k < model->n_candidates; k++) {
+			uint64_t ns = pause_ns(a, &model->candidates[k]);
+
+			if (ns < least_ns)
+				least_ns = ns;
+		}
 	}
 	return least_ns;
 }
@@ -25,11 +42,7 @@ uint64_t attempts_retry_after_seconds(const struct attempts *a)
 	/* A place may be free in the next moment. */
 	if (a->tries > 0 || attempts_has_left_out(a, EXCLUDED_SATURATED))
 		return 1;
-	wait_ns = attempts_has_left_out(a, EXCLUDED_RATE_LIMITED)
-			  ? shortest_hold_ns(a->asked, UINT64_MAX)
-			  : UINT64_MAX;
-	for (size_t i = 0; wait_ns < UINT64_MAX && i < a->asked->n_fallbacks; i++)
-		wait_ns = shortest_hold_ns(a->asked->fallbacks[i], wait_ns);
+	wait_ns = attempts_pause_ns(a);
 	if (wait_ns == UINT64_MAX)
 		wait_ns = a->table->config->health.interval;
 	return wait_ns <= NS_PER_SEC ? 1 : wait_ns / NS_PER_SEC + (wait_ns % NS_PER_SEC > 0);

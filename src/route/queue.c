@@ -97,12 +97,11 @@ void queue_offer(struct queue *queue, struct backend *backend)
 		;
 }
 
-/* A place may have become free since it was looked for. */
-static void look_again(struct queue *queue, const struct attempts *attempts)
+void queue_look_again(struct queue *queue, const struct queue_entry *entry)
 {
 	const struct route_model *model;
 
-	for (size_t i = 0; (model = attempts_chain_at(attempts, i)); i++)
+	for (size_t i = 0; (model = attempts_chain_at(entry->attempts, i)); i++)
 		for (size_t k = 0; k < model->n_candidates; k++)
 			queue_offer(queue, model->candidates[k].backend);
 }
@@ -122,7 +121,8 @@ int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane 
 	pthread_mutex_unlock(&queue->mutex);
 	if (!has_room)
 		return -ENOBUFS;
-	look_again(queue, entry->attempts);
+	/* A place may have become free since it was looked for. */
+	queue_look_again(queue, entry);
 	return 0;
 }
 

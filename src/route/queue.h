@@ -41,6 +41,9 @@ static inline void queue_entry_init(struct queue_entry *entry, const struct atte
  * woken once there is a place, perhaps before this returns; then queue_leave() tells where. */
 int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
 		struct waiter *waiter) MUST_CHECK;
+/* Offers the places of all its backends, to whoever comes first. On the thread of its waiter's
+ * mailbox, while it waits. */
+void queue_look_again(struct queue *queue, const struct queue_entry *entry);
 /* Waits no more: the backend at which it has a place now, NULL when there is none. On the thread of
  * its waiter's mailbox; safe to call again. A waiter that has been woken is to be forgotten first:
  * entry->waiter = NULL. */

@@ -212,6 +212,21 @@ def test_a_backend_that_is_usable_again():
         eq(held[0].read_response().status, 200, "the other is answered")
 
 
+def test_a_backend_that_is_left_alone_no_more():
+    for options, failure in (({}, {"status": 429, "retry_after": 1}),
+                             ({"breaker": {"failures": 1, "open": 1}}, {"status": 500})):
+        with rig(models=((MODEL,), (MODEL,)), **options) as (daemon, a, b):
+            held = hold(daemon, a)
+            b.behave(failure)
+            answers = [ask(daemon).read_response() for _ in range(2)]
+            eq((answers[1].status, answers[1].header("x-nexus-backend")), (200, "b"),
+               f"after {failure} b is asked again")
+            eq(daemon.metrics().get("nexus_queue_duration_seconds_count"), 1,
+               "which one has waited for in the queue, since a is full")
+            a.gate("hold").release()
+            eq(held[0].read_response().status, 200, "the other is answered")
+
+
 def test_stop():
     for drain in (20, 0.2):
         with rig(timeouts={"drain": drain}) as (daemon, a):
