@@ -43,8 +43,11 @@ enum problem relay_failure_verdict(const struct relay *relay, enum attempts_verd
 		return PROBLEM_CAPABILITY_MISMATCH;
 	case ATTEMPTS_NO_BACKEND:
 		return PROBLEM_NO_BACKEND;
-	case ATTEMPTS_NO_HEALTHY:
 	case ATTEMPTS_SATURATED:
+		if (relay->attempts.tries > 0)
+			break;
+		__attribute__((fallthrough));
+	case ATTEMPTS_NO_HEALTHY:
 		return relay->attempts.asked->n_fallbacks > 0
 			       ? PROBLEM_FALLBACK_EXHAUSTED_UNAVAILABLE
 			       : PROBLEM_NO_HEALTHY_BACKEND;

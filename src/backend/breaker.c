@@ -142,6 +142,7 @@ bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *re
 
 static enum breaker_change close_now(struct breaker *breaker)
 {
+	atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
 	if (atomic_exchange_explicit(&breaker->until_ns, 0, memory_order_relaxed) == 0)
 		return BREAKER_STAYS;
 	forget(breaker);
@@ -167,7 +168,7 @@ static bool trips(struct breaker *breaker, const struct breaker_config *config, 
 }
 
 static enum breaker_change failed(struct breaker *breaker, const struct breaker_config *config,
-				  const struct breaker_report *report, bool is_current)
+				  const struct breaker_report *report)
 {
 	uint64_t length_ns = config->open > report->least_ns ? config->open : report->least_ns;
 	uint64_t until = report->now_ns + length_ns, before = 0;
@@ -179,8 +180,8 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 		atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
 		return BREAKER_OPENS;
 	}
-	/* It is open: the longest time wins. What began before it opened was to be expected. */
-	while (is_current && before != 0 && before < until &&
+	/* It is open: the longest time wins. */
+	while (before != 0 && before < until &&
 	       !atomic_compare_exchange_weak_explicit(&breaker->until_ns, &before, until,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
@@ -194,14 +195,17 @@ enum breaker_change breaker_report(struct breaker *breaker, const struct breaker
 			  report->pass.openings;
 	enum breaker_change change = BREAKER_STAYS;
 
+	/* What began before the circuit opened says nothing about what came since. */
+	if (report->evidence == BREAKER_FAILURE && !is_current)
+		return BREAKER_STAYS;
 	if (report->evidence != BREAKER_NOTHING && config->error_rate != 0)
 		count(breaker, slice_number(config, report->now_ns),
 		      report->evidence == BREAKER_FAILURE);
 	if (report->evidence == BREAKER_SUCCESS)
 		change = succeeded(breaker, is_current);
 	else if (report->evidence == BREAKER_FAILURE)
-		change = failed(breaker, config, report, is_current);
-	if (report->pass.is_probe)
+		change = failed(breaker, config, report);
+	if (report->pass.is_probe && is_current)
 		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
 	return change;
 }
@@ -234,6 +238,8 @@ void breaker_make_due(struct breaker *breaker)
 
 void breaker_reset(struct breaker *breaker)
 {
+	/* Attempts that run are at the other server. */
+	atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
 	(void)close_now(breaker);
 	forget(breaker);
 }

@@ -108,6 +108,8 @@ static void give_up_duties(struct daemon *daemon, pid_t pid)
 	service_give_way(&daemon->service, pid);
 	duties_drop(daemon);
 	loop_timer_clear(daemon->loop, &daemon->rebuild);
+	/* Before the prober, which it would tell of other addresses. */
+	daemon->address_book = address_book_free(daemon->address_book);
 	daemon->prober = prober_free(daemon->prober);
 	statsd_leave(daemon->statsd);
 	for (size_t i = 0; i < daemon->n_listeners; i++)

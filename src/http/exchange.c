@@ -289,6 +289,9 @@ enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd
 {
 	struct exchange *exchange = *request_context;
 
+	/* What was answered out of turn is counted, whatever has arrived since. */
+	if (connection_of(mhd)->refused)
+		return MHD_NO;
 	if (!exchange)
 		return begin(connection_of(mhd), method, url, version, request_context);
 	if (*upload_data_size)

@@ -147,14 +147,21 @@ static struct MHD_Daemon *start_mhd(struct server *server, bool knows_tls)
 
 static int engine_start(struct server *server, struct engine *engine)
 {
+	int r;
+
 	if (engine->mhd)
 		return 0;
 	engine->mhd = start_mhd(server, engine == &server->engines[ENGINE_TLS]);
 	if (!engine->mhd)
 		return -ENOMEM;
-	return loop_watch(server->loop, &engine->watch,
-			  MHD_get_daemon_info(engine->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-			  EPOLLIN);
+	r = loop_watch(server->loop, &engine->watch,
+		       MHD_get_daemon_info(engine->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+		       EPOLLIN);
+	if (r < 0) {
+		MHD_stop_daemon(engine->mhd);
+		engine->mhd = NULL;
+	}
+	return r;
 }
 
 static void engine_stop(struct server *server, struct engine *engine)

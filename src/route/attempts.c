@@ -141,7 +141,7 @@ static bool take(struct attempts *a, const struct candidate *candidate, bool is_
 	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
 	a->has_place = a->has_pass;
 	if (!a->has_place)
-		backend_leave(candidate->backend);
+		queue_give_back(a->queue, candidate->backend);
 	return a->has_place;
 }
 
@@ -272,6 +272,8 @@ static bool is_left_with_tries(const struct attempts *a, size_t at)
 	return a->spent[at] <= a->table->config->routing.max_retries;
 }
 
+/* Is there anything to wait for? A place may have become free since it was looked for: the queue
+ * hands it out at once. */
 static bool may_wait(const struct attempts *a)
 {
 	const struct route_model *model;
@@ -279,10 +281,14 @@ static bool may_wait(const struct attempts *a)
 	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
 		bool is_panic = attempts_is_panic(a, model);
 
-		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++)
-			if (attempts_exclusion_of(a, &model->candidates[k], is_panic) ==
-			    EXCLUDED_SATURATED)
+		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++) {
+			enum exclusion exclusion =
+				attempts_exclusion_of(a, &model->candidates[k], is_panic);
+
+			if (exclusion == EXCLUDED_SATURATED ||
+			    (exclusion == N_EXCLUSIONS && a->spent[i] == 0))
 				return true;
+		}
 	}
 	return false;
 }

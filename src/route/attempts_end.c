@@ -52,7 +52,8 @@ void attempts_repeat(struct attempts *a)
 void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns)
 {
 	a->told_ns = wait_ns;
-	if (status == 429 && wait_ns > 0)
+	/* One to a client's own key is that client's. */
+	if (status == 429 && wait_ns > 0 && !a->last->config->forward_authorization)
 		backend_hold(a->last->backend, clock_monotonic_ns() + wait_ns);
 }
 

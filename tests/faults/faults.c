@@ -37,6 +37,7 @@ static uint64_t *recorded; /* struct runs' paths, in the first run */
 static sigset_t child_ended;
 static pthread_t main_thread; /* the others of a test are its servers */
 static bool is_run;
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER; /* around page->name */
 static bool is_program; /* not a test: says why it ends, and goes on while nothing works */
 
 pid_t __real_fork(void);
@@ -81,7 +82,9 @@ bool faults_due(const char *name)
 		recorded[n - 1] = caller_path();
 	if (n != fail_at && (n < fail_at || !page->lasting))
 		return false;
+	pthread_mutex_lock(&naming);
 	snprintf(page->name, sizeof(page->name), "%s", name);
+	pthread_mutex_unlock(&naming);
 	return true;
 }
 

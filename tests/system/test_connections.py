@@ -141,6 +141,7 @@ def test_bodies():
         with Counting(daemon) as added:
             eq({daemon.post("/v1/chat/completions", body).status for _ in range(20)}, {200},
                "one after the other they are taken")
+            daemon.settled()  # and what the last one took is given back
             held = [daemon.connect() for _ in range(2)]
             for connection in held:
                 connection.send(data[:-1])

@@ -101,5 +101,15 @@ def test_another_server():
         c.stop()
 
 
+def test_a_key_of_the_client_is_the_clients():
+    fake = FakeBackend("a", [MODEL])
+    with Rig([fake], backends=[backend(fake, forward_authorization=True)],
+             routing={"max_retries": 0}) as (daemon, a):
+        a.behave({"status": 429, "retry_after": 300})
+        eq(daemon.chat(MODEL).status, 429, "a client has spent what its own key allows")
+        eq(daemon.chat(MODEL).status, 200, "which is nothing to the next one")
+        eq(held(daemon, "a"), 0, "the backend is not held")
+
+
 if __name__ == "__main__":
     tap.run(globals())

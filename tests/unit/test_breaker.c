@@ -113,6 +113,10 @@ static void test_probe(void)
 	probe = enter(&breaker);
 	is_int(succeed(&breaker, &three_in_a_row, probe), BREAKER_CLOSES, "a probe that succeeds");
 	is_int(state(&breaker), BREAKER_CLOSED, "closes it");
+	for (int i = 0; i < 3; i++)
+		(void)fail(&breaker, &three_in_a_row, early);
+	is_int(state(&breaker), BREAKER_CLOSED,
+	       "what began before it opened does not open it again");
 }
 
 static void test_comeback(void)
