@@ -18,7 +18,7 @@ import urllib.request
 
 import tap
 from fake_backend import FakeBackend
-from harness import Counting, Daemon, backend, free_port, wait_until
+from harness import Counting, Daemon, backend, chat_body, free_port, wait_until
 
 BOUND_SECONDS = 60
 # One millisecond more than two scrapes are apart: newer versions leave the older one out else.
@@ -135,7 +135,16 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 100,
          "completion_tokens_details": {"reasoning_tokens": 10}}
 ERRORS = {"bad_request": 2, "backend_error": 2, "model_not_found": 4, "client_disconnect": 2}
 N_FALLBACKS = 3
-N_REQUESTS = 26
+N_REQUESTS = 28
+
+
+def wait_for_a_place(daemon):
+    """Returns once it waits for the only one at b."""
+    connection = daemon.connect()
+    connection.request("POST", "/v1/chat/completions", None,
+                       json.dumps(chat_body(SMALL)).encode())
+    tap.ok(wait_until(lambda: daemon.metrics().get("nexus_queue_depth") == 1), "a request waits")
+    return connection
 
 
 def make_traffic(daemon):
@@ -151,7 +160,9 @@ def make_traffic(daemon):
         daemon.stream(OTHER, x_fake={"*": {"chunks": 2, "after": 1, "how": "rst"}}).read_rest()
         leaving = daemon.stream(SMALL, x_fake={"*": {"gap": 0.05, "chunks": 100}})
         leaving.next_data()
+        waiting = wait_for_a_place(daemon)
         leaving.close()
+        waiting.read_response()
     daemon.chat(BIG, x_fake={"*": {"no_usage": True}})
     daemon.chat(OTHER, x_fake={"a": {"status": 500}})  # b answers
     for _ in range(4):
@@ -366,7 +377,7 @@ def test_prometheus():
             tap.skip("a real Prometheus", f"no {program}")
             return
     a, b = FakeBackend("a", [BIG, OTHER]), FakeBackend("b", [SMALL, OTHER])
-    with Daemon(backends=[backend(a, priority=1), backend(b, priority=2)],
+    with Daemon(backends=[backend(a, priority=1), backend(b, priority=2, max_concurrent=1)],
                 routing={"strategy": "priority_only", "max_retries": 1,
                          "fallbacks": [{"model": BIG, "to": [SMALL]}]}, health={"interval": 1},
                 prices=[{"model": "*", "prompt": 2.5, "cached_prompt": 1, "completion": 10}]

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The official OpenAI client against nexusd, as a user would write it. Prints TAP.
 // NEXUSD_URL: the gateway; FAKE_URL: its backend, whose /_fake/ paths steer it.
+import { File } from 'node:buffer';
 import OpenAI, { toFile } from 'openai';
+
+globalThis.File ??= File; // before version 20
 
 const { NEXUSD_URL, FAKE_URL } = process.env;
 const MODEL = 'llama3:70b';
