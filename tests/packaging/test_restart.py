@@ -98,7 +98,9 @@ def test_handover_is_quiet():
     lines = must("journalctl", "-q", "-o", "json", "--after-cursor", since).splitlines()
     loud = [entry["MESSAGE"] for entry in map(json.loads, lines)
             if UNIT in (entry.get("UNIT"), entry.get("_SYSTEMD_UNIT"))
-            and int(entry.get("PRIORITY", 6)) <= WARNING]
+            and int(entry.get("PRIORITY", 6)) <= WARNING
+            # What this machine allows is not nexusd's to say.
+            and "the limit of open files" not in entry["MESSAGE"]]
     eq(loud, [], "neither nexusd nor systemd has anything to warn of")
     eq(len(service.journal(since, MESSAGE_ID=service.message_id("HANDED_OVER"))), 1,
        "it is one event in the journal")

@@ -82,8 +82,7 @@ def test_answers():
                 ("unknown model", daemon.chat("nobody", headers=headers), 404),
                 ("unknown path", daemon.get("/nowhere", headers), 404),
                 ("no JSON", daemon.post(CHAT, b"{", headers), 400),
-                ("framing", daemon.request("GET", "/health",
-                                           headers={**headers, "Transfer-Encoding": "x"}), 501)):
+                ("wrong method", daemon.request("PUT", "/health", headers=headers), 405)):
             eq((answer.status, allowed(answer)), (status, PAGE), f"{what}: and errors")
     added.check("nexus_requests_total", 2, model=MODEL, status="200")
 
