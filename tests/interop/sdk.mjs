@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The official OpenAI client against nexusd, as a user would write it. Prints TAP.
 // NEXUSD_URL: the gateway; FAKE_URL: its backend, whose /_fake/ paths steer it.
-import { File } from 'node:buffer';
 import OpenAI, { toFile } from 'openai';
-
-globalThis.File ??= File; // before version 20
 
 const { NEXUSD_URL, FAKE_URL } = process.env;
 const MODEL = 'llama3:70b';
@@ -175,6 +172,12 @@ async function testFiles() {
   const speech = await client.audio.speech.create({ model: MODEL, input: 'x', voice: 'alloy' });
   const sound = Buffer.from(await speech.arrayBuffer());
   is([sound.length, sound[255]], [10240, 255], 'audio.speech.create()');
+  const made = await client.images.generate({ model: 'gpt-4', prompt: 'x' });
+  is(made.usage.output_tokens, 1000, 'images.generate(), an alias');
+  if (!globalThis.File) {
+    ok(true, `files # SKIP the client needs Node 20 for them, this is ${process.version}`);
+    return;
+  }
   for (const n of [1, 600]) { // held, and handed on while it comes
     const file = await toFile(Buffer.concat(Array(n).fill(sound)), 'speech.mp3');
     const heard = await client.audio.transcriptions.create({ model: MODEL, file });
@@ -185,8 +188,6 @@ async function testFiles() {
   const image = await toFile(sound, 'image.png', { type: 'image/png' });
   const images = await client.images.edit({ model: MODEL, image, prompt: 'x' });
   ok(images.data[0].b64_json.length > 0, 'images.edit()', images);
-  const made = await client.images.generate({ model: 'gpt-4', prompt: 'x' });
-  is(made.usage.output_tokens, 1000, 'images.generate(), an alias');
 }
 
 async function testAbort() {
