@@ -17,7 +17,8 @@
 struct recording {
 	struct api api;
 	struct bundle *bundle;
-	struct route_table table; /* has nothing but the bundle of requests that were not routed */
+	struct config config;     /* logs no requests */
+	struct route_table table; /* has nothing but that and the bundle of requests not routed */
 };
 
 static void recording_init(struct recording *recording, struct registry *registry,
@@ -30,6 +31,7 @@ static void recording_init(struct recording *recording, struct registry *registr
 	if (!recording->bundle || !recording->api.in.slab)
 		abort();
 	recording->table.unknown = recording->bundle;
+	recording->table.config = &recording->config;
 	record_init(&recording->api.series, registry);
 }
 
