@@ -277,6 +277,6 @@ void http_transfer_clear(struct http_transfer *t)
 	t->failure_text = NULL;
 	t->added = t->requested = t->resent = false;
 	t->body_begun = t->paused = t->held = t->cancelled = false;
-	t->starved = t->fed = false;
+	t->starved = t->fed = t->sent = false;
 	t->error[0] = '\0';
 }

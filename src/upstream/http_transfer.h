@@ -52,6 +52,7 @@ struct http_transfer {
 	bool held;      /* libcurl holds data back, and must be told to go on */
 	bool starved;   /* libcurl waits for more of the body */
 	bool fed;       /* there is some, and it must be told so */
+	bool sent;      /* libcurl was handed the end of the body */
 	bool cancelled; /* inside libcurl: the task ends it, no event comes any more */
 	bool own_ca;    /* the handle's trust is a target's ca_file */
 	char error[CURL_ERROR_SIZE];

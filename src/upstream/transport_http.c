@@ -141,6 +141,13 @@ static void on_unwatched(CURL *easy)
 
 const struct multi_events transport_http_multi_events = {on_finished, on_unwatched};
 
+/* The body goes there while the answer comes: as long as either moves it is alive. Nobody wants more
+ * of the answer, perhaps, but that is for the backend to end by taking the rest. */
+static bool is_sending(const struct http_transfer *t)
+{
+	return t->supply && !t->sent;
+}
+
 /* UINT64_MAX while none runs. */
 static uint64_t deadline_ns(const struct http_transfer *t)
 {
@@ -149,7 +156,10 @@ static uint64_t deadline_ns(const struct http_transfer *t)
 	if (!t->body_begun)
 		return t->first_byte_timeout_ns ? t->asked_ns + t->first_byte_timeout_ns
 						: UINT64_MAX;
-	return t->paused || !t->idle_timeout_ns ? UINT64_MAX : t->heard_ns + t->idle_timeout_ns;
+	if (!t->idle_timeout_ns || (t->paused && !is_sending(t)))
+		return UINT64_MAX;
+	return (is_sending(t) && t->asked_ns > t->heard_ns ? t->asked_ns : t->heard_ns) +
+	       t->idle_timeout_ns;
 }
 
 /* The timer is not moved for every byte: when it fires it looks how far the deadline has moved.
@@ -255,6 +265,7 @@ size_t transport_http_on_read(char *out, size_t size, size_t n, void *context)
 		return CURL_READFUNC_ABORT;
 	given = t->supply(t->base.context, out, size * n);
 	t->starved = given < 0;
+	t->sent = given == 0;
 	t->asked_ns = loop_now_ns(t->client->loop);
 	return t->starved ? CURL_READFUNC_PAUSE : (size_t)given;
 }

@@ -7,6 +7,7 @@ import time
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Rig, backend, pair, shared, wait_until
+from http_client import Incomplete
 from tap import eq, ok
 from test_form import BOUNDARY, file_part, form, part
 
@@ -218,6 +219,23 @@ def test_a_backend_that_stops_reading():
     added.check_request(LABEL, "a", 504, "timeout")
     a.gate("never").release()
     eq(end_of_upload(a), "peer_closed", "and told so")
+
+
+def test_a_backend_that_talks_but_does_not_listen():
+    daemon, a, _ = two()
+    events = (b'data: {"type":"transcript.text.delta","delta":"%s"}\n\n' % (b"x" * 4000)) * 4000
+    a.upload = {"after": 1 << 20, "answer": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"
+                b"\r\nContent-Length: %d\r\n\r\n" % len(events) + events}
+    got = b""
+    with Counting(daemon) as added:
+        try:
+            got = Sender(daemon, audio(32 << 20)).answer().body
+        except Incomplete as broken:
+            got = broken.got
+    ok(len(got) < len(events) and b'"code":"upstream_truncated"' in got[-300:],
+       "its answer breaks off, nobody waits for ever", len(got), got[-300:])
+    added.check("nexus_upstream_requests_total", 1, backend="a", outcome="timeout")
+    added.check_request(LABEL, "a", 504, "timeout")
 
 
 def end_of_upload(fake):
