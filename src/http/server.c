@@ -260,10 +260,13 @@ void server_hurry(struct server *server)
 	list_for_each (node, next, &server->connections) {
 		struct connection *connection = list_entry(node, struct connection, node);
 
-		if (connection->exchange && connection->exchange->request_complete)
+		if (connection->exchange && connection->exchange->request_complete) {
 			server->ops->overdue(connection->exchange);
-		else
-			connection_break(connection);
+			continue;
+		}
+		if (connection->exchange)
+			connection_refuse(connection, PROBLEM_SHUTTING_DOWN);
+		connection_break(connection);
 	}
 }
 

@@ -38,21 +38,25 @@ static bool is_up(const struct candidate *candidate)
 	       (health == BACKEND_UNKNOWN && !candidate->config->optional);
 }
 
-static bool is_strict(const struct attempts *a, struct demand demand)
+/* The highest tier that may serve it; 0: any. */
+static uint64_t highest_tier(const struct attempts *a, struct demand demand)
 {
-	return a->tier_wish == TIER_AS_DEMANDED ? demand.strict : a->tier_wish == TIER_STRICT;
+	if (a->tier_wish == TIER_FLEXIBLE)
+		return 0;
+	if (a->tier_wish == TIER_STRICT && (!demand.max_tier || demand.min_tier < demand.max_tier))
+		return demand.min_tier;
+	return demand.max_tier;
 }
 
 /* A fallback model has to meet what is demanded of the one it stands in for, and of itself. */
 static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
 {
 	struct demand demand = demand_join(a->demand, *candidate->demand);
-	uint64_t tier = candidate->config->tier;
+	uint64_t tier = candidate->config->tier, highest = highest_tier(a, demand);
 
 	if (demand.restricted && !candidate->restricted)
 		return EXCLUDED_PRIVACY;
-	if (tier < demand.min_tier ||
-	    (tier > demand.min_tier && demand.min_tier > 0 && is_strict(a, demand)))
+	if (tier < demand.min_tier || (highest > 0 && tier > highest))
 		return EXCLUDED_TIER;
 	return N_EXCLUSIONS;
 }

@@ -10,8 +10,8 @@
 
 struct demand {
 	bool restricted;   /* none outside the zone restricted */
-	bool strict;       /* no tier above the least one either */
 	uint64_t min_tier; /* 0: any */
+	uint64_t max_tier; /* of a strict policy; 0: any. Below min_tier when two contradict */
 };
 
 /* What the first policy that fits the name demands; nothing when none does. */

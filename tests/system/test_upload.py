@@ -337,6 +337,27 @@ def test_reload_and_stop():
         eq(daemon.wait_exit(), 0, "and then it ends")
 
 
+def test_half_of_a_body_when_time_is_over():
+    for timeouts, signal, want in (({"idle": 1, "body": 60}, 0, (408, "request_timeout")),
+                                   ({"drain": 0.2}, 15, (503, "shutting_down"))):
+        a = FakeBackend("a", [MODEL])
+        with Rig([a], backends=[backend(a)], timeouts=timeouts) as (daemon, _):
+            body = audio(2 << 20)
+            with Counting(daemon) if not signal else daemon.connect() as context:
+                connection = daemon.connect() if not signal else context
+                connection.send(head_of(len(body)) + body[:1 << 20])
+                a.wait(lambda: a.arriving and a.arriving.received_bytes > WINDOW)
+                if signal:
+                    daemon.kill(signal)
+                answer = connection.read_response()
+                eq((answer.status, answer.error().get("code")), want, f"{timeouts}: told so")
+                eq(end_of_upload(a), "peer_closed", "and so is the backend")
+            if signal:
+                eq(daemon.wait_exit(), 0, "it ends")
+            else:
+                context.check_request(LABEL, "a", 408, "bad_request")
+
+
 def is_refused(daemon):
     try:
         daemon.connect().close()

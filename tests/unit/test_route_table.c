@@ -219,6 +219,20 @@ static void is_demand(const struct route_table *table, const char *name, bool re
 	   (unsigned)demand.min_tier);
 }
 
+static void test_joined_demands(void)
+{
+	const struct demand any = {0}, least = {.min_tier = 3},
+			    only = {.min_tier = 1, .max_tier = 1},
+			    above = {.min_tier = 2, .max_tier = 5};
+	struct demand joined = demand_join(any, demand_join(only, least));
+
+	ok(joined.min_tier == 3 && joined.max_tier == 1, "what contradicts is met by nobody");
+	joined = demand_join(above, least);
+	ok(joined.min_tier == 3 && joined.max_tier == 5, "the narrower of both limits");
+	joined = demand_join(least, any);
+	ok(joined.min_tier == 3 && joined.max_tier == 0, "none is none");
+}
+
 static void test_demands(void)
 {
 	struct fleet fleet;
@@ -454,6 +468,7 @@ int main(void)
 	test_late_ollama();
 	test_fallbacks();
 	test_demands();
+	test_joined_demands();
 	test_places();
 	test_memory();
 	test_birth();
