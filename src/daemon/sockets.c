@@ -147,6 +147,17 @@ static void give_up(struct daemon *daemon, struct listener *listener, const stru
 	list_append(&daemon->leaving, &listener->node);
 }
 
+/* One that workers still let go of, and that is asked for again: its file is the new one's. */
+static void leave_files(struct daemon *daemon, const struct opening *next)
+{
+	list_for_each (node, following, &daemon->leaving) {
+		struct listener *listener = list_entry(node, struct listener, node);
+
+		if (has_address(listener->address, next->listeners, next->n))
+			listener_leave_file(listener);
+	}
+}
+
 static void tell_new_ones(const struct daemon *daemon, const struct opening *next)
 {
 	for (size_t i = 0; i < next->n; i++) {
@@ -172,6 +183,7 @@ void sockets_replace(struct daemon *daemon, struct opening *opening)
 		return;
 	}
 	tell_new_ones(daemon, opening);
+	leave_files(daemon, opening);
 	for (size_t i = 0; i < daemon->n_listeners; i++) {
 		struct listener *listener = daemon->listeners[i];
 

@@ -101,9 +101,9 @@ static void count_exclusions(struct attempts *a)
 {
 	bool is_panic;
 
-	if (a->exclusions_counted)
+	if (a->at < a->n_counted)
 		return;
-	a->exclusions_counted = true;
+	a->n_counted = a->at + 1;
 	is_panic = attempts_is_panic(a, a->current);
 	for (size_t i = 0; i < a->current->n_candidates; i++) {
 		enum exclusion exclusion =
@@ -186,7 +186,6 @@ static bool go_to_next_fallback(struct attempts *a)
 	a->current = a->asked->fallbacks[a->next_fallback++];
 	a->at = a->next_fallback;
 	a->tries_of_model = 0;
-	a->exclusions_counted = false;
 	for (size_t i = 0; i < n_words(a); i++)
 		a->tried[i] = 0;
 	return true;

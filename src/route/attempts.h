@@ -91,8 +91,8 @@ struct attempts {
 	/* Backends left out, counted once for each model of the chain whose turn came; for
 	 * nexus_routing_exclusions_total. */
 	unsigned excluded[N_EXCLUSIONS];
-	bool exclusions_counted; /* for the current model */
-	unsigned left_out;       /* bit set of all reasons met */
+	size_t n_counted;  /* so many models of the chain */
+	unsigned left_out; /* bit set of all reasons met */
 };
 
 /* `a` keeps borrowing `table`, which the request references, and `random`. The caller sets `needs`,

@@ -130,6 +130,33 @@ static void test_places(void)
 	bed_done(&bed);
 }
 
+static void test_counted_once(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	unsigned n_saturated;
+	uint64_t wait_ns;
+
+	bed_init(&bed);
+	for (const char *name = "abcd"; *name; name++) {
+		struct backend *backend = fleet_backend(&bed.fleet, (char[]){*name, '\0'});
+
+		atomic_store(&backend->places, 1);
+		atomic_store(&backend->pending, 1);
+	}
+	ask(&bed, "m");
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_SATURATED, "all full");
+	n_saturated = bed.attempts.excluded[EXCLUDED_SATURATED];
+	ok(n_saturated > 3, "the fallbacks' backends are counted, too");
+	ok(attempts_grant(&bed.attempts, fleet_backend(&bed.fleet, "d")), "a place at a fallback");
+	(void)attempts_note(&bed.attempts, OUTCOME_RESET, 0);
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	is_u64(bed.attempts.excluded[EXCLUDED_SATURATED], n_saturated,
+	       "none is counted again when that fails");
+	attempts_done(&bed.attempts);
+	bed_done(&bed);
+}
+
 /* Takes and gives back on several threads at once: never more than there are. */
 struct crowd {
 	struct backend *backend;
@@ -171,6 +198,7 @@ static void test_crowd(void)
 int main(void)
 {
 	test_places();
+	test_counted_once();
 	test_crowd();
 	test_breaker();
 	test_told_to_wait();
