@@ -141,8 +141,8 @@ static void on_unwatched(CURL *easy)
 
 const struct multi_events transport_http_multi_events = {on_finished, on_unwatched};
 
-/* The body goes there while the answer comes: as long as either moves it is alive. Nobody wants more
- * of the answer, perhaps, but that is for the backend to end by taking the rest. */
+/* The body goes there while the answer comes: as long as either moves it is alive. Nobody wants
+ * more of the answer, perhaps, but that is for the backend to end by taking the rest. */
 static bool is_sending(const struct http_transfer *t)
 {
 	return t->supply && !t->sent;
