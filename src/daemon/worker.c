@@ -56,7 +56,6 @@ static struct server_limits limits_of(const struct config *config)
 		.max_body_bytes = config->limits.max_body,
 		.head_ns = config->timeouts.head,
 		.body_ns = config->timeouts.body,
-		.idle_ns = config->timeouts.idle,
 	};
 }
 
@@ -244,6 +243,7 @@ static int build_server(struct worker *worker)
 		.context = worker->api,
 		.census = worker->in.census,
 		.max_header_bytes = config->limits.max_header,
+		.idle_ns = config->timeouts.idle,
 	};
 	struct server_limits limits = limits_of(config);
 

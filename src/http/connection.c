@@ -51,7 +51,7 @@ void connection_enter(struct connection *connection, enum connection_phase phase
 	connection->left_ns = 0;
 	switch (phase) {
 	case CONNECTION_IDLE:
-		set_deadline(connection, now + limits->idle_ns);
+		set_deadline(connection, now + connection->server->idle_ns);
 		break;
 	case CONNECTION_HEAD:
 		set_deadline(connection, now + limits->head_ns);

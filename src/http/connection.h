@@ -68,7 +68,7 @@ struct server {
 	bool closes_idle;   /* and those that have none under way end at once */
 	const struct http_ops *ops;
 	void *context;
-	uint64_t max_header_bytes;
+	uint64_t max_header_bytes, idle_ns;
 	struct server_limits limits;
 	struct list connections, acceptors, leaving;
 	size_t n_connections;

@@ -127,7 +127,7 @@ static struct MHD_Daemon *start_mhd(struct server *server, bool knows_tls)
 	/* Its timeout only serves against clients that stop reading; phases have their own
 	 * deadlines.
 	 */
-	unsigned stall_sec = (unsigned)((server->limits.idle_ns + NS_PER_SEC - 1) / NS_PER_SEC);
+	unsigned stall_sec = (unsigned)((server->idle_ns + NS_PER_SEC - 1) / NS_PER_SEC);
 
 	if (knows_tls)
 		tls_options(options);
@@ -182,6 +182,7 @@ struct server *server_new(const struct server_options *options, const struct ser
 	server->context = options->context;
 	server->census = options->census;
 	server->max_header_bytes = options->max_header_bytes;
+	server->idle_ns = options->idle_ns;
 	server->limits = *limits;
 	list_init(&server->connections);
 	list_init(&server->acceptors);

@@ -57,13 +57,14 @@ struct server_options {
 	const struct http_ops *ops;
 	void *context;         /* for ops, see exchange_context() */
 	struct census *census; /* of all servers; outlives them */
-	uint64_t max_header_bytes;
+	/* libmicrohttpd is told of these once. */
+	uint64_t max_header_bytes, idle_ns;
 };
 
 /* What a reload may change; times in ns. */
 struct server_limits {
 	uint64_t max_body_bytes;
-	uint64_t head_ns, body_ns, idle_ns;
+	uint64_t head_ns, body_ns;
 };
 
 /* NULL when libmicrohttpd will not start or memory is out. */

@@ -212,12 +212,15 @@ static const struct http_ops ops = {
 
 static void start(void)
 {
-	struct server_options options = {.ops = &ops, .max_header_bytes = 2048};
+	struct server_options options = {
+		.ops = &ops,
+		.max_header_bytes = 2048,
+		.idle_ns = 10 * NS_PER_SEC,
+	};
 	struct server_limits limits = {
 		.max_body_bytes = MAX_BODY_BYTES,
 		.head_ns = 10 * NS_PER_SEC,
 		.body_ns = 10 * NS_PER_SEC,
-		.idle_ns = 10 * NS_PER_SEC,
 	};
 
 	options.loop = loop = loop_new();

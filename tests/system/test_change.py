@@ -55,7 +55,7 @@ def another_configuration(dice, fakes, receiver):
     return {
         "backends": rows,
         "health": {"interval": dice.choice([0.2, 1, 30])},
-        "timeouts": {"first_byte": dice.choice([20, 30]), "idle": dice.choice([20, 60])},
+        "timeouts": {"first_byte": dice.choice([20, 30]), "head": dice.choice([20, 60])},
         "log": {"level": dice.choice(["info", "debug", "warning"])},
         "routing": {"strategy": dice.choice(["smart", "round_robin", "random", "priority_only"]),
                     "aliases": [{"name": f"alias-{dice.randrange(3)}", "model": MODEL}]},

@@ -327,12 +327,13 @@ def test_bad_reload_keeps_the_old_configuration():
 def test_reload_warns_of_options_that_need_a_restart():
     with Daemon(backends=DEMO) as daemon:
         text = config_text(listeners=[{"address": daemon.address, "faces": ["api", "metrics"]}],
-                           workers=3, limits={"max_header": 9000}, backends=DEMO)
+                           workers=3, limits={"max_header": 9000},
+                           timeouts={"idle": 7}, backends=DEMO)
         mark = len(daemon.stderr_lines)
         ok(reload(daemon, text), "taken")
         line = daemon.wait_stderr("restart", start=mark)
-        ok(line and "workers" in line and "limits.max_header" in line, "one warning names them",
-           "\n".join(daemon.stderr_lines[mark:]))
+        ok(line and all(name in line for name in ("workers", "limits.max_header", "timeouts.idle")),
+           "one warning names them", "\n".join(daemon.stderr_lines[mark:]))
 
 
 def test_reload_under_load():
