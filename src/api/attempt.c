@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One attempt at one backend: how it is begun, ended and counted. */
+#include <errno.h>
+
 #include "api/api_state.h"
 #include "api/forward.h"
 #include "api/relay_state.h"
@@ -99,6 +101,8 @@ static int choose_body(struct relay *relay, struct transfer_request *request)
 	request->body = wanted->text;
 	if (same_model && !relay->asks_usage)
 		return 0;
+	if (!relay->body.data && exchange_hold(relay->request->exchange, wanted->text.n) < 0)
+		return -ENOBUFS;
 	buf_clear(&relay->body);
 	r = model_request_rewrite(wanted, same_model ? NULL : id, relay->asks_usage, &relay->body);
 	request->body = buf_str(&relay->body);

@@ -143,9 +143,9 @@ void reload_apply_ceilings(struct daemon *daemon, const struct config *before)
 		log_warning("limits.max_connections is %llu, the limit of open files allows "
 			    "%llu; raise LimitNOFILE= of the service, or ulimit -n",
 			    (unsigned long long)wanted, (unsigned long long)possible);
-	/* A body of limits.max_body always finds room while there is no other. */
-	if (ceilings.body_bytes < config->limits.max_body)
-		ceilings.body_bytes = config->limits.max_body;
+	/* A body of limits.max_body always finds room, with its copy, while there is no other. */
+	if (ceilings.body_bytes < 2 * config->limits.max_body)
+		ceilings.body_bytes = 2 * config->limits.max_body;
 	census_set_ceilings(daemon->census, &ceilings);
 }
 

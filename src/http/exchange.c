@@ -182,12 +182,19 @@ static size_t taken_now(const struct exchange *exchange, size_t n)
 	return n < room ? n : room;
 }
 
+int exchange_hold(struct exchange *exchange, size_t n)
+{
+	if (!census_hold(exchange->connection->server->census, n))
+		return -ENOBUFS;
+	exchange->held_bytes += n;
+	return 0;
+}
+
 static int hold(struct exchange *exchange, struct str piece)
 {
-	if (!census_hold(exchange->connection->server->census, piece.n))
-		return -ENOBUFS;
-	exchange->held_bytes += piece.n;
-	return buf_append_str(&exchange->body, piece);
+	int r = exchange_hold(exchange, piece.n);
+
+	return r < 0 ? r : buf_append_str(&exchange->body, piece);
 }
 
 static int take(struct exchange *exchange, struct str piece)

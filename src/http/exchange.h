@@ -47,7 +47,7 @@ struct exchange {
 	uint64_t sent_bytes;  /* of the reply's body; final in http_ops.end */
 	uint64_t mark_at;     /* exchange_mark(): so many bytes into the stream; 0 none */
 	uint64_t marked_ns;   /* when they were handed to the socket; 0 not yet */
-	uint64_t held_bytes;  /* of the body, out of what all bodies may take */
+	uint64_t held_bytes;  /* of the body and its copy, out of what all bodies may take */
 	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
 	bool request_complete, replied, sent, queued;
 	bool streaming, finished, whole, wants_drain, aborted, close_after;
@@ -66,6 +66,9 @@ void exchange_watch_body(struct exchange *exchange);
 void exchange_let_body_flow(struct exchange *exchange);
 /* Drops bytes off the front of the body, so that as many can come. */
 void exchange_drop_body(struct exchange *exchange, size_t n);
+/* Counts a copy of the body, until the exchange ends, among what all bodies may take. 0, or
+ * -ENOBUFS: there is no room. */
+int exchange_hold(struct exchange *exchange, size_t n) MUST_CHECK;
 
 /*
  * A reply: one exchange_reply_*(), then its headers, then exchange_send(). Each may fail for want

@@ -137,7 +137,7 @@ def test_bodies():
     fake = FakeBackend("a", [MODEL])
     body = json.dumps(harness.chat_body(MODEL, "x" * 40_000)).encode()
     data = encode_request("POST", "/v1/chat/completions", None, body)
-    with daemon_with(fake, max_body="64K", max_bodies="96K") as daemon:
+    with daemon_with(fake, max_body="48K", max_bodies="96K") as daemon:
         with Counting(daemon) as added:
             eq({daemon.post("/v1/chat/completions", body).status for _ in range(20)}, {200},
                "one after the other they are taken")
@@ -155,15 +155,24 @@ def test_bodies():
                 eq((answer.status, answer.error().get("code")), (503, "overloaded"), "is told so")
                 ok(connection.is_closed(), "and closed")
             eq(daemon.chat(MODEL).status, 200, "a small one still has room")
+            held.pop().close()
+            ok(wait_until(lambda: daemon.post("/v1/chat/completions", body).status == 200),
+               "who leaves makes room for another")
+            changed = json.dumps(harness.chat_body(MODEL, "x" * 40_000, stream=True)).encode()
+            answer = daemon.post("/v1/chat/completions", changed)
+            eq((answer.status, answer.error().get("code")), (503, "overloaded"),
+               "not for one and its copy")
             for connection in held:
                 connection.send(data[-1:])
                 eq(connection.read_response().status, 200, "who waited is served")
             eq(daemon.post("/v1/chat/completions", body).status, 200, "and makes room")
         ok(added.delta.sum("nexus_errors_total", error_type="other") >= 2, "refusals are counted")
         ok(added.delta.sum("nexus_requests_total", status="200") >= 24, "and so are answers")
-    with daemon_with(fake, max_body="64K", max_bodies="1K") as daemon:
-        eq(daemon.post("/v1/chat/completions", body).status, 200,
-           "one of limits.max_body always has room")
+    with daemon_with(fake, max_body="48K", max_bodies="1K") as daemon:
+        changed = json.dumps(harness.chat_body(MODEL, "x" * 40_000, stream=True)).encode()
+        for each in body, changed:
+            eq(daemon.post("/v1/chat/completions", each).status, 200,
+               "one of limits.max_body always has room")
     fake.stop()
 
 
