@@ -197,33 +197,13 @@ static int set_url(const struct assignment *a, void *field)
 	return replace_text(a, field, r < 0 ? NULL : url);
 }
 
-/* What nexusd itself serves, where the metrics path cannot be. */
-static bool is_taken_route(const char *path)
+/* Where the metrics path cannot be: what nexusd itself serves there, or may one day. */
+static bool is_reserved(struct str path)
 {
-	static const char *const taken[] = {
-		"/v1/stats",
-		"/v1/models",
-		"/v1/chat/completions",
-		"/v1/completions",
-		"/v1/embeddings",
-		"/v1/responses",
-		"/v1/rerank",
-		"/v1/images/generations",
-		"/v1/images/edits",
-		"/v1/images/variations",
-		"/v1/audio/transcriptions",
-		"/v1/audio/translations",
-		"/v1/audio/speech",
-		"/health",
-		"/livez",
-		"/readyz",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		if (strcmp(path, taken[i]) == 0)
-			return true;
-	return str_has_prefix(str_of(path), STR_LITERAL("/v1/models/")) ||
-	       str_has_prefix(str_of(path), STR_LITERAL("/admin/"));
+	return str_has_prefix(path, STR_LITERAL("/v1/")) ||
+	       str_has_prefix(path, STR_LITERAL("/admin/")) ||
+	       str_eq(path, STR_LITERAL("/health")) || str_eq(path, STR_LITERAL("/livez")) ||
+	       str_eq(path, STR_LITERAL("/readyz"));
 }
 
 static int set_route(const struct assignment *a, void *field)
@@ -236,10 +216,11 @@ static int set_route(const struct assignment *a, void *field)
 			a, "has a character other than letters, digits and - . _ ~ /");
 	if (asprintf(&path, "%s%s", text[0] == '/' ? "" : "/", text) < 0)
 		return config_error_memory(a->error);
-	if (is_taken_route(path)) {
+	if (is_reserved(str_of(path))) {
 		free(path);
-		return assignment_refuse_saying(
-			a, "is a path that nexusd serves already; choose another one");
+		return assignment_refuse_saying(a,
+						"is a path of nexusd's own, as all below /v1 and "
+						"/admin are; choose another one");
 	}
 	return replace_text(a, field, path);
 }

@@ -84,8 +84,8 @@ static const struct {
 	 "write true or false"},
 	{"METRICS_PATH", "prom", NULL},
 	{"METRICS_PATH", "v1/stats",
-	 "environment METRICS_PATH: metrics.path is a path that nexusd serves already; "
-	 "choose another one"},
+	 "environment METRICS_PATH: metrics.path is a path of nexusd's own, as all "
+	 "below /v1 and /admin are; choose another one"},
 	{"NEXUSD_BACKENDS", "x", NULL}, /* no scalar, so none of ours */
 	{"NEXUSD_SOMETHING_ELSE", "x", NULL},
 };

@@ -22,6 +22,9 @@ static void parse_bad(const char *text, const char *line)
 #define GLOB_ADVICE  "write a name with * for any characters, ? for one, [a-c] for some"
 
 #define RECEIVER_ADVICE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
+#define TAKEN_PATH                                                                \
+	"t.conf:1: metrics.path is a path of nexusd's own, as all below /v1 and " \
+	"/admin are; choose another one"
 #define TAG_LINE                                                               \
 	"t.conf: statsd.tags has an element that is no key:value of letters, " \
 	"digits and _ - . ; write such as \"dc:fra1\""
@@ -225,12 +228,9 @@ static const struct {
 	 "t.conf:1: the listener 127.0.0.1:1 would let anybody reload and drain; give the face "
 	 "admin "
 	 "to a unix socket, whose permissions say who may"},
-	{"metrics: { path = \"/admin/status\"; };",
-	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
-	{"metrics: { path = \"/v1/models/x\"; };",
-	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
-	{"metrics: { path = \"health\"; };",
-	 "t.conf:1: metrics.path is a path that nexusd serves already; choose another one"},
+	{"metrics: { path = \"/admin/status\"; };", TAKEN_PATH},
+	{"metrics: { path = \"/v1/models/x\"; };", TAKEN_PATH},
+	{"metrics: { path = \"health\"; };", TAKEN_PATH},
 	{"metrics: { path = \"/a?b\"; };",
 	 "t.conf:1: metrics.path has a character other than letters, digits and - . _ ~ /; "
 	 "write a path such as \"/metrics\""},
@@ -319,6 +319,31 @@ static void test_bad_texts(void)
 		parse_bad(bad[i].text, bad[i].line);
 }
 
+/* Each path of routes.def but the metrics path itself; none has to be told twice. */
+static void test_paths_of_routes(void)
+{
+	static const struct {
+		const char *path, *flags;
+	} routes[] = {
+#define ROUTE(id, method, path, face, flags, handler, help) {path, #flags},
+#include "api/routes.def"
+#undef ROUTE
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		const char *path = routes[i].path;
+		char *text;
+
+		if (strstr(routes[i].flags, "SETTING"))
+			continue;
+		if (asprintf(&text, "metrics: { path = \"%.*s\"; };", (int)strcspn(path, "{"),
+			     path) < 0)
+			abort();
+		parse_bad(text, TAKEN_PATH);
+		free(text);
+	}
+}
+
 static void parse_bytes(struct result *result, const char *name, struct str text, size_t max_line)
 {
 	*result = (struct result){0};
@@ -395,6 +420,7 @@ static void test_one_line(void)
 int main(void)
 {
 	test_bad_texts();
+	test_paths_of_routes();
 	test_nul();
 	test_sizes_of_texts();
 	test_nesting();
