@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -94,6 +95,25 @@ static void timer_fired(struct timer *timer)
 		deadline_passed(connection);
 }
 
+/* libmicrohttpd 0.9.75 asks for more of a handshake in each turn, whether any has come or not. */
+static void go_on_shaking(struct connection *connection)
+{
+	list_remove(&connection->shaking);
+	list_append(&connection->server->shaking, &connection->shaking);
+	connection_wake(connection);
+}
+
+void connection_rest(struct connection *connection)
+{
+	struct pollfd more = {.fd = connection->fd, .events = POLLIN | POLLRDHUP};
+
+	if (connection->is_shaking && (poll(&more, 1, 0) > 0 || tls_has_unread(connection->mhd)))
+		return;
+	list_remove(&connection->shaking);
+	if (connection->is_shaking)
+		connection_suspend(connection);
+}
+
 /* Edge-triggered: says once that a request's first byte came, and once that the client left. */
 static void peer_ready(struct watch *watch, uint32_t events)
 {
@@ -101,6 +121,8 @@ static void peer_ready(struct watch *watch, uint32_t events)
 
 	if ((events & EPOLLIN) && connection->phase == CONNECTION_IDLE)
 		connection_enter(connection, CONNECTION_HEAD);
+	if (connection->is_shaking)
+		go_on_shaking(connection);
 	if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) || connection->peer_gone)
 		return;
 	connection->peer_gone = true;
@@ -127,6 +149,7 @@ static struct connection *connection_new(struct server *server, const struct lis
 	connection->deadline_ns = UINT64_MAX;
 	list_init(&connection->node);
 	list_init(&connection->leaving);
+	list_init(&connection->shaking);
 	watch_init(&connection->peer, peer_ready);
 	timer_init(&connection->timer, timer_fired);
 	return connection;
@@ -140,6 +163,7 @@ static void connection_free(struct connection *connection)
 	loop_timer_clear(server->loop, &connection->timer);
 	list_remove(&connection->node);
 	list_remove(&connection->leaving);
+	list_remove(&connection->shaking);
 	census_forget(server->census, &connection->origin);
 	census_leave(server->census);
 	tls_unref(connection->tls);
@@ -242,15 +266,18 @@ static void connection_started(struct server *server, struct MHD_Connection *mhd
 	server->accepting = NULL;
 	connection->mhd = mhd;
 	*socket_context = connection;
-	if (connection->tls)
+	if (connection->tls) {
 		tls_begin(connection->tls, mhd);
+		connection->is_shaking = true;
+		list_append(&server->shaking, &connection->shaking);
+	}
 	list_append(&server->connections, &connection->node);
 	server->n_connections++;
 	server->ops->connections(server->context, 1);
 	/* A client that is slow to begin has the time of a head, not of an idle connection. Without
 	 * the watch it is merely noticed later that it left. */
 	(void)!loop_watch(server->loop, &connection->peer, connection->fd,
-			  EPOLLIN | EPOLLRDHUP | EPOLLET);
+			  EPOLLIN | (connection->tls ? EPOLLOUT : 0) | EPOLLRDHUP | EPOLLET);
 	set_deadline(connection, loop_now_ns(server->loop) + server->limits.head_ns);
 	/* libmicrohttpd may fetch what is there already before the watch can tell of it. */
 	if (has_unread(connection))

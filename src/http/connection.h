@@ -27,6 +27,7 @@ enum connection_phase {
 struct connection {
 	struct list node;    /* in server->connections */
 	struct list leaving; /* in server->leaving once the client has left */
+	struct list shaking; /* in server->shaking while more of a handshake may be there */
 	struct server *server;
 	struct engine *engine;
 	struct MHD_Connection *mhd;
@@ -38,6 +39,7 @@ struct connection {
 	enum connection_phase phase;
 	bool is_reserved; /* beyond limits.max_connections: ends with its first answer */
 	bool peer_gone, refused, suspended;
+	bool is_shaking; /* TLS, and no request has begun */
 	struct census_origin origin;
 	struct watch peer;
 	struct timer timer;
@@ -70,7 +72,7 @@ struct server {
 	void *context;
 	uint64_t max_header_bytes, idle_ns;
 	struct server_limits limits;
-	struct list connections, acceptors, leaving;
+	struct list connections, acceptors, leaving, shaking;
 	size_t n_connections;
 	struct census *census;
 	struct connection *accepting; /* while inside MHD_add_connection() */
@@ -98,6 +100,8 @@ void connection_start_clock(struct connection *connection);
 void connection_suspend(struct connection *connection);
 /* There is something for it to fetch: it calls in this turn, suspended before or not. */
 void connection_wake(struct connection *connection);
+/* One of server->shaking, after libmicrohttpd has run: suspends it until more has come. */
+void connection_rest(struct connection *connection);
 /* Makes libmicrohttpd notice, whatever it is doing, that the connection is over. */
 void connection_break(struct connection *connection);
 /* Those of a listener that is given up end with their next answers. */

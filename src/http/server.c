@@ -93,6 +93,8 @@ static uint64_t turn_end(struct hook *hook)
 	if (is_resting(server))
 		return 0;
 	run_engines(server);
+	list_for_each (node, next, &server->shaking)
+		connection_rest(list_entry(node, struct connection, shaking));
 	list_for_each (node, next, &server->leaving) {
 		struct connection *connection = list_entry(node, struct connection, leaving);
 
@@ -187,6 +189,7 @@ struct server *server_new(const struct server_options *options, const struct ser
 	list_init(&server->connections);
 	list_init(&server->acceptors);
 	list_init(&server->leaving);
+	list_init(&server->shaking);
 	for (size_t i = 0; i < N_ENGINES; i++) {
 		server->engines[i].due_ns = UINT64_MAX;
 		watch_init(&server->engines[i].watch, engine_readable);

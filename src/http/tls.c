@@ -241,6 +241,11 @@ void tls_begin(const struct tls *tls, struct MHD_Connection *connection)
 	gnutls_session_set_verify_cert2(session, &purpose, 1, 0);
 }
 
+bool tls_has_unread(struct MHD_Connection *connection)
+{
+	return gnutls_record_check_pending(session_of(connection)) > 0;
+}
+
 void tls_send_last(struct MHD_Connection *connection, struct str bytes)
 {
 	gnutls_session_t session = session_of(connection);

@@ -31,6 +31,9 @@ void tls_begin(const struct tls *tls, struct MHD_Connection *connection);
 /* Sends what there is room for, perhaps nothing, and the end. */
 void tls_send_last(struct MHD_Connection *connection, struct str bytes);
 
+/* Has it taken bytes off the socket that nobody has asked for yet? */
+bool tls_has_unread(struct MHD_Connection *connection);
+
 /* How a daemon of libmicrohttpd is started whose sessions are given to tls_begin(). */
 enum { TLS_OPTIONS = 3 };
 void tls_options(struct MHD_OptionItem ret_options[static TLS_OPTIONS]);

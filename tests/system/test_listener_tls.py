@@ -4,6 +4,7 @@
 import json
 import pathlib
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -83,6 +84,30 @@ def test_requests():
             eq(connection.request("GET", "/metrics").read_response().status, 404,
                "the faces are the listener's")
     added.check_request(MODEL, "a", 200, n=5)
+
+
+def test_an_unfinished_handshake_costs_nothing():
+    context = ssl.create_default_context()
+    hello, unused = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        context.wrap_bio(unused, hello, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        hello = hello.read()
+    with Place(timeouts={"head": 0.5}) as place:
+        def n_turns():
+            return place.daemon.metrics().sum("nexus_event_loop_lag_seconds_count")
+        for n in (1, 5, 100, len(hello)):
+            with socket.create_connection(place.address.split(":")) as stalled:
+                stalled.sendall(hello[:n])
+                before = n_turns()
+                while stalled.recv(4096):
+                    pass
+                ok(n_turns() - before < 1000, f"after {n} bytes of it nexusd sleeps until it ends",
+                   n_turns() - before)
+        with socket.create_connection(place.address.split(":")) as slow:
+            for byte in hello:
+                slow.sendall(bytes([byte]))
+            ok(slow.recv(1), "a handshake byte by byte is answered")
 
 
 def test_large_answers():
