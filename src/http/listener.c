@@ -75,10 +75,12 @@ static bool is_socket(const char *path)
  * any other file refuse them, but that is somebody's, and bind() will say so. */
 static int remove_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r = fd < 0 ? -errno : 0;
 
-	if (r == 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+	/* EAGAIN: so many wait there already that it takes no more. */
+	if (r == 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		       errno == EAGAIN))
 		r = -EADDRINUSE;
 	else if (r == 0 && errno == ECONNREFUSED && is_socket(address->sun_path) &&
 		 unlink(address->sun_path) < 0)
@@ -86,6 +88,26 @@ static int remove_stale(const struct sockaddr_un *address)
 	if (fd >= 0)
 		close(fd);
 	return r;
+}
+
+static int own_file(struct listener *listener, const char *path, unsigned mode)
+{
+	if (lstat(path, &listener->file) < 0)
+		return -errno;
+	listener->unlink_path = str_dup(str_of(path));
+	if (!listener->unlink_path)
+		return -ENOMEM;
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+/* Unless somebody else has put another one there. */
+static void remove_file(const struct listener *listener)
+{
+	struct stat file;
+
+	if (lstat(listener->unlink_path, &file) == 0 && file.st_dev == listener->file.st_dev &&
+	    file.st_ino == listener->file.st_ino)
+		(void)unlink(listener->unlink_path);
 }
 
 static int bind_unix(struct listener *listener, const char *path, unsigned mode)
@@ -105,10 +127,7 @@ static int bind_unix(struct listener *listener, const char *path, unsigned mode)
 	umask(umask_before);
 	if (r < 0)
 		return r;
-	listener->unlink_path = str_dup(str_of(path));
-	if (!listener->unlink_path)
-		return -ENOMEM;
-	return chmod(path, mode) < 0 ? -errno : 0;
+	return own_file(listener, path, mode);
 }
 
 static int bind_tcp(struct listener *listener, const char *address)
@@ -236,10 +255,7 @@ int listener_own_file(struct listener *listener)
 
 	if (listener->is_tcp || listener->unlink_path)
 		return 0;
-	listener->unlink_path = str_dup(str_of(path));
-	if (!listener->unlink_path)
-		return -ENOMEM;
-	return chmod(path, listener->unix_mode) < 0 ? -errno : 0;
+	return own_file(listener, path, listener->unix_mode);
 }
 
 void listener_leave_file(struct listener *listener)
@@ -313,7 +329,7 @@ struct listener *listener_unref(struct listener *listener)
 	if (listener->fd >= 0)
 		close(listener->fd);
 	if (listener->unlink_path)
-		(void)unlink(listener->unlink_path);
+		remove_file(listener);
 	free(listener->unlink_path);
 	free(listener->name);
 	free(listener->asked);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -26,6 +27,7 @@ struct listener {
 	char *address;     /* the same with the port the kernel chose */
 	char *name;        /* under which it was inherited; NULL: opened by nexusd */
 	char *unlink_path; /* of a unix socket we made, or NULL */
+	struct stat file;  /* and which file that was */
 	struct tls *tls;   /* a reference; NULL: plain */
 };
 

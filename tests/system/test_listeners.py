@@ -3,10 +3,12 @@
 """Listeners that come, go and change with a reload: what did not change is not touched, and no
 request is lost."""
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import signal
+import socket
 import tempfile
 
 import harness
@@ -171,6 +173,32 @@ def test_refused():
         eq(reload(row(other)).status, 200, "a good one is taken")
         ok(is_served(other), "then")
     taken[0].close()
+
+
+def test_files_of_others():
+    with place() as (daemon, _, reload):
+        file = daemon.folder / "busy.sock"
+        with socket.socket(socket.AF_UNIX) as busy, contextlib.ExitStack() as stack:
+            busy.bind(str(file))
+            busy.listen(0)
+            full = False
+            while not full:
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                full = client.connect_ex(str(file)) == errno.EAGAIN
+            answer = reload(row(f"unix:{file}"))
+            ok(answer.status != 200 and "in use" in answer.error()["message"],
+               "one that takes no more clients is in use, and nobody waits for it", answer.body)
+        file = daemon.folder / "api.sock"
+        eq(reload(row(f"unix:{file}")).status, 200, "a unix socket of its own")
+        file.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(file))
+            eq(reload().status, 200, "is given up")
+            ok(daemon.wait_stderr(f"unix:{file}"), "the log tells of it")
+            daemon.kill(signal.SIGTERM)
+            eq(daemon.wait_exit(), 0, "and nexusd ends")
+            ok(file.exists(), "but the file is another process'")
 
 
 def test_port_of_the_kernel():
