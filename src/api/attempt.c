@@ -23,8 +23,9 @@ static uint64_t end_of_attempt_ns(const struct relay *relay)
 							       : clock_monotonic_ns();
 }
 
-static void tell_circuit(const struct backend *backend, enum breaker_change change)
+static void tell_circuit(const struct relay *relay, enum breaker_change change)
 {
+	struct backend *backend = relay->candidate->backend;
 	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend->name};
 
 	if (change == BREAKER_OPENS)
@@ -34,11 +35,14 @@ static void tell_circuit(const struct backend *backend, enum breaker_change chan
 	else if (change == BREAKER_CLOSES)
 		log_event_with(MESSAGE_CIRCUIT_CLOSED, &field, 1,
 			       "backend %s: answers again, its circuit is closed", backend->name);
+	/* All its places are there for those who wait. */
+	if (change == BREAKER_CLOSES)
+		queue_offer(relay->request->api->in.queue, backend);
 }
 
 void attempt_answered(struct relay *relay)
 {
-	tell_circuit(relay->candidate->backend, attempts_answered(&relay->attempts));
+	tell_circuit(relay, attempts_answered(&relay->attempts));
 }
 
 static void count_end(struct relay *relay, enum outcome outcome)
@@ -47,7 +51,7 @@ static void count_end(struct relay *relay, enum outcome outcome)
 
 	relay->outcome = outcome;
 	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
-	tell_circuit(candidate->backend, attempts_note(&relay->attempts, outcome, relay->status));
+	tell_circuit(relay, attempts_note(&relay->attempts, outcome, relay->status));
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));

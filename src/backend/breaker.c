@@ -178,6 +178,8 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 	if (atomic_compare_exchange_strong_explicit(&breaker->until_ns, &before, until,
 						    memory_order_relaxed, memory_order_relaxed)) {
 		atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
+		/* A probe that began while the circuit was reset has an end that tells nobody. */
+		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
 		return BREAKER_OPENS;
 	}
 	/* It is open: the longest time wins. */

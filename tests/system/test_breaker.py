@@ -135,6 +135,43 @@ def test_a_stream_closes_it_when_it_begins():
         eq(harness.Stream(connection).all_data()[-1], "[DONE]", "the stream ends well")
 
 
+def test_who_waits_is_let_in_when_it_closes():
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    with Rig([a, b], backends=[backend(a, priority=0, max_concurrent=1), backend(b, priority=1)],
+             routing={**ROUTING, "max_retries": 0}, queue={"max_wait": 600},
+             breaker={"failures": 1, "error_rate": 0, "open": 1}) as (daemon, *_):
+        def ask(content, **fields):
+            connection = daemon.connect()
+            body = json.dumps(harness.chat_body(MODEL, content, **fields)).encode()
+            connection.request("POST", "/v1/chat/completions", None, body)
+            return connection
+
+        a.behave({"gate_head": "full"})
+        held = ask("a is full")
+        a.wait_requests(1)
+        b.behave({"status": 500}, {"gate_head": "probe", "gate": "frames", "chunks": 2})
+        eq(daemon.chat(MODEL).status, 500, "b fails")
+        ok(wait_until(lambda: circuit(daemon, "b") == "half_open"), "and may be probed")
+        probe = ask("a probe", stream=True)
+        b.wait_requests(2)
+        # Time would let them in, too, after another breaker.open.
+        daemon.config_path.write_text(daemon.make_config(
+            backends=[backend(a, priority=0, max_concurrent=1), backend(b, priority=1)],
+            routing={**ROUTING, "max_retries": 0}, queue={"max_wait": 600},
+            breaker={"failures": 1, "error_rate": 0, "open": 600}))
+        eq(daemon.request("POST", "/admin/reload", address=daemon.admin_address).status, 200,
+           "from now on for ten minutes")
+        waiting = [ask(f"waits {i}") for i in range(3)]
+        ok(wait_until(lambda: daemon.metrics().sum("nexus_queue_depth") == 3), "three wait")
+        b.gate("probe").release()
+        eq([c.read_response().header("x-nexus-backend") for c in waiting], ["b"] * 3,
+           "the head of its answer lets all of them in")
+        b.gate("frames").release(10)
+        eq(harness.Stream(probe).all_data()[-1], "[DONE]", "it ends well")
+        a.gate("full").release()
+        eq(held.read_response().status, 200, "the first one ends, too")
+
+
 def test_the_last_backend_is_spared():
     a = FakeBackend("a", [MODEL])
     with Rig([a], backends=[backend(a)], routing={"max_retries": 0},

@@ -181,6 +181,18 @@ static void test_longest_time_wins(void)
 	is_u64(atomic_load(&breaker.until_ns), now_ns + 63 * NS_PER_SEC, "but by what began since");
 }
 
+/* breaker_enter() on one thread, breaker_reset() on another: the probe began in between. */
+static void test_probe_lost_in_a_reset(void)
+{
+	struct breaker breaker = {0};
+
+	open_long_ago(&breaker);
+	breaker_reset(&breaker);
+	atomic_store(&breaker.probing, true);
+	open_long_ago(&breaker);
+	ok(!breaker_refuses(&breaker), "the next time it opens it is probed again");
+}
+
 static void test_rate(void)
 {
 	static const struct {
@@ -240,6 +252,7 @@ int main(void)
 	test_comeback();
 	test_long_probe();
 	test_longest_time_wins();
+	test_probe_lost_in_a_reset();
 	test_rate();
 	test_switched_off();
 	test_names();
