@@ -34,7 +34,7 @@ static bool is_judged(const struct relay *relay)
 		return true;
 	if (relay->request->wanted.stream && media_is_event_stream(type))
 		return !reply_head_is_encoded(relay);
-	return !relay_is_passed(relay) || media_is_json(type);
+	return !relay_is_passed(relay) || (type.n && media_is_json(type));
 }
 
 struct verdict answer_plain_data(struct relay *relay, struct str data)

@@ -115,6 +115,13 @@ static void request_end(struct request *request, bool delivered)
 	free(request);
 }
 
+/* Without a type it is, unless a page sends it: its browser asks before it sends JSON, but not
+ * before it sends what has no type. */
+static bool is_json(const struct request *request, struct str type)
+{
+	return type.n ? media_is_json(type) : !exchange_header(request->exchange, "Origin").n;
+}
+
 /* What the head of a request for a model must say before its body is read. */
 static void judge_model_head(struct request *request)
 {
@@ -128,7 +135,7 @@ static void judge_model_head(struct request *request)
 				NULL, NULL);
 	else if (request->route->flags & ROUTE_FORM && media_is_form(type))
 		form_begin(request, type);
-	else if (!media_is_json(type))
+	else if (!is_json(request, type))
 		request_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
 				request->route->flags & ROUTE_FORM
 					? "The body must be multipart/form-data or JSON; say which "

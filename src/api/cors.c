@@ -5,6 +5,8 @@
 
 /* How long a browser may go by an answer: not much longer than a reload may be old. */
 #define MAX_AGE_SECONDS "600"
+/* More of them than a browser ever asks for; the answer shares its room with the request. */
+#define HEADERS_MAX_BYTES 1024
 
 /* What the request is allowed as: its origin, "*", or NULL when it is not allowed. */
 static const char *allowed_origin(const struct request *request)
@@ -53,7 +55,7 @@ bool cors_answers(struct request *request)
 	router_allowed(request->route, allowed);
 	(void)!exchange_add_header(exchange, "Access-Control-Allow-Methods", allowed);
 	/* Named one by one: an asterisk would leave out Authorization. */
-	if (headers.n)
+	if (headers.n && headers.n <= HEADERS_MAX_BYTES)
 		(void)!exchange_add_header(exchange, "Access-Control-Allow-Headers", headers.p);
 	(void)!exchange_add_header(exchange, "Access-Control-Max-Age", MAX_AGE_SECONDS);
 	exchange_send(exchange);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What browsers need to let pages of other origins use nexusd (the CORS protocol of Fetch)."""
+import json
 import pathlib
 import subprocess
 import tempfile
@@ -45,9 +46,12 @@ def test_asking_before():
         eq((answer.status, answer.header("access-control-allow-methods"),
             answer.header("access-control-allow-headers")), (204, "GET, HEAD", None),
            "for the models, without headers of its own")
+        answer = ask_before(daemon, PAGE, "/v1/models", "GET", ", ".join(["x-header"] * 700))
+        eq((answer.status, answer.header("access-control-allow-headers")), (204, None),
+           "nor with thousands of them")
         eq(fake.log(), [], "no backend was asked")
     added.check("gateway_requests_total", 2, method="OPTIONS", path=CHAT, status="204")
-    added.check("gateway_requests_total", 1, method="OPTIONS", path="/v1/models", status="204")
+    added.check("gateway_requests_total", 2, method="OPTIONS", path="/v1/models", status="204")
     eq(added.delta.select("nexus_requests_total"), [], "no request for a model is counted")
 
 
@@ -63,6 +67,17 @@ def test_not_allowed():
         answer = daemon.request("OPTIONS", CHAT, None, {"Origin": PAGE})
         eq((answer.status, allowed(answer)), (405, PAGE), "a plain OPTIONS is not that question")
         eq(ask_before(daemon, PAGE, "/nowhere").status, 404, "nor is a path that is not there")
+
+
+def test_what_browsers_send_unasked():
+    with rig(PAGE) as (daemon, fake):
+        body = json.dumps(harness.chat_body(MODEL)).encode()
+        for origin in (PAGE, OTHER):
+            for kind, status in ((None, 415), ("text/plain", 415), ("application/json", 200)):
+                answer = daemon.request("POST", CHAT, body, {"Origin": origin, "Content-Type": kind})
+                eq(answer.status, status, f"a body from {origin} with the type {kind}")
+        eq(len(fake.log()), 2, "no backend saw the others")
+        eq(daemon.request("POST", CHAT, body, {"Content-Type": None}).status, 200, "what is no page needs no type")
 
 
 def test_answers():

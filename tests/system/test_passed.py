@@ -157,6 +157,8 @@ def test_speech_is_handed_on_as_it_comes():
         a.default = {}
         a.behave({"status": 400, "body": b"<p>no</p>", "headers": {"Content-Type": "text/html"}})
         eq(ask(daemon, "/v1/audio/speech").body, b"<p>no</p>", "an error of any type is relayed")
+        a.behave({"body": b"\x00\xff", "headers": {"Content-Type": ""}})
+        eq(ask(daemon, "/v1/audio/speech").body, b"\x00\xff", "what does not say so need not be")
         a.behave({"body": b"", "headers": {"Content-Type": "audio/wav"}})
         eq(ask(daemon, "/v1/audio/speech").status, 200, "no sound is an answer, too")
 
