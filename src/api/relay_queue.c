@@ -13,9 +13,12 @@ static enum queue_lane lane_of(const struct exchange *exchange)
 	return str_eq_nocase(wish, STR_LITERAL("high")) ? QUEUE_HIGH : QUEUE_NORMAL;
 }
 
+/* It may wait several times, when the place it got was of no use. */
 static uint64_t patient_until_ns(const struct relay *relay)
 {
-	return relay->queued_ns + relay->request->table->config->queue.max_wait;
+	uint64_t most_ns = relay->request->table->config->queue.max_wait;
+
+	return relay->queued_ns + (relay->waited_ns < most_ns ? most_ns - relay->waited_ns : 0);
 }
 
 /* Nobody tells when a backend is left alone no more. */
@@ -82,6 +85,7 @@ static void end_waiting(struct relay *relay)
 	slab_gauge_add(api->in.slab, api->series.queue_depth, -1);
 	slab_observe(api->in.slab, api->series.queue_duration, waited_ns);
 	relay->upstream_ns += waited_ns;
+	relay->waited_ns += waited_ns;
 	relay->queued_ns = 0;
 }
 

@@ -40,6 +40,7 @@ struct relay {
 	struct queue_entry place; /* in the queue for one */
 	struct timer patience;
 	uint64_t queued_ns; /* since when it waits there; 0: it does not */
+	uint64_t waited_ns; /* there before */
 	bool left_queue;    /* it was stopped while it waited */
 
 	enum relay_phase phase;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 struct queue {
-	pthread_mutex_t mutex; /* around the lanes and what is in them */
-	struct list lanes[N_QUEUE_LANES];
+	pthread_mutex_t mutex;            /* around the lanes and what is in them */
+	struct list lanes[N_QUEUE_LANES]; /* by their tickets */
+	uint64_t last_ticket;
 	_Atomic size_t depth; /* written under the mutex */
 };
 
@@ -106,6 +107,19 @@ void queue_look_again(struct queue *queue, const struct queue_entry *entry)
 			queue_offer(queue, model->candidates[k].backend);
 }
 
+/* Nearly everyone is new, and stands at the end. */
+static void line_up(struct queue *queue, enum queue_lane lane, struct queue_entry *entry)
+{
+	struct list *behind = &queue->lanes[lane];
+
+	if (!entry->ticket)
+		entry->ticket = ++queue->last_ticket;
+	while (behind->prev != &queue->lanes[lane] &&
+	       list_entry(behind->prev, struct queue_entry, node)->ticket > entry->ticket)
+		behind = behind->prev;
+	list_append(behind, &entry->node);
+}
+
 int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
 		struct waiter *waiter)
 {
@@ -115,7 +129,7 @@ int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane 
 	has_room = atomic_load_explicit(&queue->depth, memory_order_relaxed) < most;
 	if (has_room) {
 		entry->waiter = waiter;
-		list_append(&queue->lanes[lane], &entry->node);
+		line_up(queue, lane, entry);
 		atomic_fetch_add_explicit(&queue->depth, 1, memory_order_seq_cst);
 	}
 	pthread_mutex_unlock(&queue->mutex);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/list.h"
@@ -24,6 +25,7 @@ struct queue_entry {
 	struct list node;
 	struct waiter *waiter; /* NULL while it does not wait */
 	const struct attempts *attempts;
+	uint64_t ticket;         /* its turn, however often it comes back; 0: it never waited */
 	struct backend *granted; /* a place there is its own */
 };
 
@@ -37,8 +39,9 @@ static inline void queue_entry_init(struct queue_entry *entry, const struct atte
 	list_init(&entry->node);
 }
 
-/* Waits from now on, unless `most` do already: -ENOBUFS. `waiter`, taken over unless it fails, is
- * woken once there is a place, perhaps before this returns; then queue_leave() tells where. */
+/* Waits from now on, unless `most` do already: -ENOBUFS. One that comes back is where it was in its
+ * lane. `waiter`, taken over unless it fails, is woken once there is a place, perhaps before this
+ * returns; then queue_leave() tells where. */
 int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
 		struct waiter *waiter) MUST_CHECK;
 /* Offers the places of all its backends, to whoever comes first. On the thread of its waiter's

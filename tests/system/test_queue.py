@@ -119,6 +119,34 @@ def test_waited_too_long():
            (0, 1), "with its wait")
 
 
+def test_the_waits_of_one_are_one():
+    with rig(workers=1, queue={"max_wait": 1}, health={"interval": 0.1},
+             routing={**ROUTING, "max_retries": 2}) as (daemon, a):
+        connections = hold(daemon, a)
+        connections.append(ask(daemon, "first"))
+        waits(daemon, 1)
+        checks = daemon.metrics().sum("nexus_health_checks_total")
+        ok(wait_until(lambda: daemon.metrics().sum("nexus_health_checks_total") > checks + 4),
+           "it has waited for a while")
+        for number in (2, 3):
+            connections.append(ask(daemon, str(number)))
+            waits(daemon, number)
+        a.behave({"status": 500})
+        a.gate("hold").release()
+        ok(len(a.wait_requests(3)) == 3, "its attempt fails, and the next one has the place")
+        waits(daemon, 2)
+        held, first, second, third = connections
+        ended = []
+        for connection in (first, third):
+            threading.Thread(target=lambda c: (c.read_response(), ended.append(c)),
+                             args=[connection]).start()
+        ok(wait_until(lambda: len(ended) == 2), "the other two have waited for too long")
+        ok(ended == [first, third], "its waits together are as long as the other's only one")
+        a.gate("hold").release()
+        eq([c.read_response().status for c in (held, second)], [200, 200], "the others are answered")
+        eq(daemon.settled().get("nexus_queue_rejections_total", reason="timeout"), 2, "counted")
+
+
 def test_timeouts_total_ends_the_wait():
     with rig(timeouts={"total": 0.5}) as (daemon, a):
         a.default = {"gate": "frames", "chunks": 2}

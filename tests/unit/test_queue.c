@@ -143,6 +143,33 @@ static void test_turns(void)
 	scene_done(&scene);
 }
 
+/* Its place was lost before it was used: that does not cost it its turn. */
+static void test_coming_back(void)
+{
+	static const size_t turns[] = {0, 1, 3, 2};
+	static struct scene scene;
+
+	scene_init(&scene);
+	ok(backend_enter(scene.a), "the place is taken");
+	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "one waits");
+	is_int(enter(&scene, 1, QUEUE_NORMAL, 9), 0, "and another");
+	give_back(&scene);
+	ok(queue_leave(scene.queue, &scene.clients[0].entry) == scene.a, "the first has a place");
+	is_int(enter(&scene, 3, QUEUE_NORMAL, 9), 0, "a third comes");
+	give_back(&scene);
+	ok(queue_leave(scene.queue, &scene.clients[1].entry) == scene.a, "so has the second");
+	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "a fourth comes");
+	is_int(enter(&scene, 1, QUEUE_NORMAL, 9), 0, "the second comes back");
+	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "and then the first");
+	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
+		give_back(&scene);
+		ok(queue_leave(scene.queue, &scene.clients[turns[i]].entry) == scene.a,
+		   "turn %zu is that of who came so early", i);
+	}
+	queue_give_back(scene.queue, scene.a);
+	scene_done(&scene);
+}
+
 static void test_leaving(void)
 {
 	static struct scene scene;
@@ -309,6 +336,7 @@ static void test_crowd(void)
 int main(void)
 {
 	test_turns();
+	test_coming_back();
 	test_leaving();
 	test_offers();
 	test_tries();
