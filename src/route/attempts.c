@@ -259,69 +259,6 @@ static enum attempts_verdict judge_chain(const struct attempts *a)
 	return verdict;
 }
 
-const struct route_model *attempts_chain_at(const struct attempts *a, size_t i)
-{
-	if (i == 0)
-		return a->asked;
-	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1] : NULL;
-}
-
-static bool is_left_with_tries(const struct attempts *a, size_t at)
-{
-	return a->spent[at] <= a->table->config->routing.max_retries;
-}
-
-/* Is there anything to wait for? A place may have become free since it was looked for: the queue
- * hands it out at once. */
-static bool may_wait(const struct attempts *a)
-{
-	const struct route_model *model;
-
-	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
-		bool is_panic = attempts_is_panic(a, model);
-
-		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++) {
-			enum exclusion exclusion =
-				attempts_exclusion_of(a, &model->candidates[k], is_panic);
-
-			if (exclusion == EXCLUDED_SATURATED ||
-			    (exclusion == N_EXCLUSIONS && a->spent[i] == 0))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The first model of the chain that may be asked for at this backend; NULL when none may. */
-static const struct candidate *find_wanted(const struct attempts *a, const struct backend *backend,
-					   size_t *ret_at)
-{
-	const struct route_model *model;
-
-	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
-		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++) {
-			const struct candidate *candidate = &model->candidates[k];
-			enum exclusion exclusion;
-
-			if (candidate->backend != backend)
-				continue;
-			exclusion =
-				attempts_exclusion_of(a, candidate, attempts_is_panic(a, model));
-			*ret_at = i;
-			if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
-				return candidate;
-		}
-	}
-	return NULL;
-}
-
-bool attempts_wants(const struct attempts *a, const struct backend *backend)
-{
-	size_t at;
-
-	return find_wanted(a, backend, &at);
-}
-
 static void count_try(struct attempts *a, const struct candidate *candidate)
 {
 	set_tried(a, candidate);
@@ -334,7 +271,7 @@ static void count_try(struct attempts *a, const struct candidate *candidate)
 const struct candidate *attempts_grant(struct attempts *a, struct backend *backend)
 {
 	size_t at;
-	const struct candidate *candidate = find_wanted(a, backend, &at);
+	const struct candidate *candidate = attempts_find_wanted(a, backend, &at);
 
 	if (!candidate) {
 		queue_give_back(a->queue, backend);
@@ -367,7 +304,7 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 		candidate = pick_again(a);
 		wait_ns = candidate ? backoff_ns(a) : 0;
 	}
-	if (!candidate && may_wait(a))
+	if (!candidate && attempts_may_wait(a))
 		return ATTEMPTS_SATURATED;
 	if (!candidate)
 		return a->tries > 0 ? ATTEMPTS_EXHAUSTED : judge_chain(a);

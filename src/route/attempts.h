@@ -112,6 +112,13 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 bool attempts_is_retryable(enum outcome outcome, unsigned status);
 /* The model at a place of the chain, NULL past its end. */
 const struct route_model *attempts_chain_at(const struct attempts *a, size_t i);
+/* Is there anything to wait for? A place may have become free since it was looked for: the queue
+ * hands it out at once. */
+bool attempts_may_wait(const struct attempts *a);
+/* The first model of the chain that may be asked for at this backend, and its place there; NULL
+ * when none may. */
+const struct candidate *attempts_find_wanted(const struct attempts *a,
+					     const struct backend *backend, size_t *ret_at);
 /* Would a place at this backend help? Any thread, while the request waits. */
 bool attempts_wants(const struct attempts *a, const struct backend *backend);
 /* A place there was had by waiting: the candidate to go to, as if attempts_next() had given it.

@@ -5,6 +5,7 @@ libnexusd_a_SOURCES += \
 	src/route/attempts_context.c \
 	src/route/attempts_end.c \
 	src/route/attempts_exclusion.c \
+	src/route/attempts_wait.c \
 	src/route/demand.c \
 	src/route/demand.h \
 	src/route/listing.c \
