@@ -73,6 +73,7 @@ void attempt_ended_for_another(struct relay *relay, enum outcome outcome)
 static void reset_answer(struct relay *relay)
 {
 	relay->phase = RELAY_HEAD;
+	relay->answer_of = NULL;
 	relay->status = 0;
 	relay->content_length = -1;
 	relay->stream_done = relay->stream_finished = false;

@@ -34,35 +34,23 @@ void relay_stop(struct relay *relay)
 
 static const struct transfer_events events;
 
-/* Replies with a problem and tells how the request was routed. */
-static void reply_problem(struct relay *relay, enum problem problem, const struct buf *context)
-{
-	struct request *request = relay->request;
-
-	request->retry_after_seconds = attempts_retry_after_seconds(&relay->attempts);
-	request_make_problem(request, problem, NULL, NULL, context);
-	reply_head_describe(relay);
-	exchange_send(request->exchange);
-}
-
 void relay_refuse(struct relay *relay, enum problem problem)
 {
-	reply_problem(relay, problem, NULL);
+	relay_failure_reply(relay, problem, NULL);
 }
 
-/* Nobody's answer is sent: replies with an error that tells what was tried. */
+/* Replies with the last answer that there was, or else with an error that tells what was tried. */
 static void give_up(struct relay *relay, enum problem problem)
 {
-	struct buf context;
-
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
 	attempts_leave(&relay->attempts);
-	relay_failure_label(relay);
-	buf_init(&context, 64u * 1024);
-	/* An error without its context is better than none. */
-	reply_problem(relay, problem,
-		      attempts_context(&relay->attempts, &context) == 0 ? &context : NULL);
-	buf_done(&context);
+	if (!relay->answer_of) {
+		relay_failure_tell(relay, problem);
+		return;
+	}
+	/* The walk may have gone on to fallbacks. */
+	relay->attempts.current = relay->answer_of;
+	answer_plain_reply(relay);
 }
 
 static void count_exclusions(struct relay *relay)
@@ -85,12 +73,18 @@ static void start(struct relay *relay)
 
 static void woken(void *context);
 
+/* What came of an attempt says more than that no place for another was to be had. */
+static void give_up_queue(struct relay *relay, enum problem problem)
+{
+	give_up(relay, relay->attempts.tries > 0 ? relay_failure_problem(relay) : problem);
+}
+
 static void wait_for_place(struct relay *relay)
 {
 	enum problem problem = relay_queue_enter(relay, woken);
 
 	if (problem != N_PROBLEMS)
-		give_up(relay, problem);
+		give_up_queue(relay, problem);
 }
 
 /* relay->candidate, which was `before`, is another one, or the same once more. */
@@ -142,7 +136,7 @@ static void woken(void *context)
 static void wait_no_more(struct relay *relay)
 {
 	relay_queue_give_up(relay);
-	give_up(relay, PROBLEM_QUEUE_TIMEOUT);
+	give_up_queue(relay, PROBLEM_QUEUE_TIMEOUT);
 }
 
 static void patience_due(struct timer *timer)
@@ -159,6 +153,16 @@ static void try_again(struct relay *relay, enum outcome outcome)
 	attempt_ended_for_another(relay, outcome);
 	relay->was_stale = outcome == OUTCOME_RESET;
 	start(relay);
+}
+
+static void take_answer(struct relay *relay, enum outcome outcome)
+{
+	if (!attempts_is_retryable(outcome, relay->status) || !relay_may_wait(relay)) {
+		answer_plain_reply(relay);
+		return;
+	}
+	relay->answer_of = relay->attempts.current;
+	try_next(relay);
 }
 
 static void act(struct relay *relay, struct verdict verdict)
@@ -186,7 +190,7 @@ static void act(struct relay *relay, struct verdict verdict)
 		if (relay->committed)
 			exchange_finish(relay->request->exchange, verdict.whole);
 		else
-			answer_plain_reply(relay);
+			take_answer(relay, verdict.outcome);
 		return;
 	case FATE_BROKEN:
 		attempt_cancel(relay);

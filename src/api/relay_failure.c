@@ -2,6 +2,7 @@
 #include "api/relay_failure.h"
 
 #include "api/api_state.h"
+#include "api/reply_head.h"
 
 /* Of the models a 404 names. */
 #define SUGGESTED_MODELS 20
@@ -20,6 +21,28 @@ void relay_failure_label(struct relay *relay)
 				       str_of(request->backend));
 	if (bundle)
 		request->bundle = bundle;
+}
+
+void relay_failure_reply(struct relay *relay, enum problem problem, const struct buf *context)
+{
+	struct request *request = relay->request;
+
+	request->retry_after_seconds = attempts_retry_after_seconds(&relay->attempts);
+	request_make_problem(request, problem, NULL, NULL, context);
+	reply_head_describe(relay);
+	exchange_send(request->exchange);
+}
+
+void relay_failure_tell(struct relay *relay, enum problem problem)
+{
+	struct buf context;
+
+	relay_failure_label(relay);
+	buf_init(&context, 64u * 1024);
+	/* An error without its context is better than none. */
+	relay_failure_reply(relay, problem,
+			    attempts_context(&relay->attempts, &context) == 0 ? &context : NULL);
+	buf_done(&context);
 }
 
 enum problem relay_failure_problem(const struct relay *relay)

@@ -7,6 +7,10 @@
 
 /* Counts it for the model asked for and the backend that was tried last. */
 void relay_failure_label(struct relay *relay);
+/* Replies with a problem and tells how the request was routed. */
+void relay_failure_reply(struct relay *relay, enum problem problem, const struct buf *context);
+/* The same of one that was routed in vain: counts it, and tells what was tried. */
+void relay_failure_tell(struct relay *relay, enum problem problem);
 /* The problem by the outcome of the last attempt. */
 enum problem relay_failure_problem(const struct relay *relay);
 /* The problem when attempts_next() had nothing to give. */

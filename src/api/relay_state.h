@@ -42,6 +42,8 @@ struct relay {
 	uint64_t queued_ns; /* since when it waits there; 0: it does not */
 	uint64_t waited_ns; /* there before */
 	bool left_queue;    /* it was stopped while it waited */
+	/* The model whose plain answer failed, and is sent unless another comes; NULL: none */
+	struct route_model *answer_of;
 
 	enum relay_phase phase;
 	bool committed;       /* the head of the backend's answer went to the client */
@@ -87,6 +89,13 @@ static inline bool relay_can_repeat(const struct relay *relay)
 static inline bool relay_may_retry(const struct relay *relay)
 {
 	return relay_can_repeat(relay) && attempts_may_retry(&relay->attempts);
+}
+
+/* No other attempt is possible at once, but one may be when a place is free. */
+static inline bool relay_may_wait(const struct relay *relay)
+{
+	return relay->request->table->config->queue.enabled && relay_can_repeat(relay) &&
+	       attempts_may_wait(&relay->attempts);
 }
 
 /* What becomes of an attempt, as its answer shows piece by piece: answer.c and stream.c judge,

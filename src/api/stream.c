@@ -180,7 +180,7 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	}
 	if (facts.error) {
 		relay->stream_failed = true;
-		if (!relay->committed && relay_may_retry(relay))
+		if (!relay->committed && (relay_may_retry(relay) || relay_may_wait(relay)))
 			return false;
 	}
 	if (!relay->committed)

@@ -205,6 +205,13 @@ static const struct candidate *pick_fresh(struct attempts *a)
 	return candidate;
 }
 
+/* Who would be asked again may fail again; a place at another one is worth waiting for. */
+static bool is_last_try_kept(const struct attempts *a)
+{
+	return a->tries_of_model == a->table->config->routing.max_retries &&
+	       a->table->config->queue.enabled && attempts_awaits_fresh(a);
+}
+
 static const struct candidate *pick_again(struct attempts *a)
 {
 	const struct candidate *candidate;
@@ -217,6 +224,9 @@ static const struct candidate *pick_again(struct attempts *a)
 		a->is_again = true;
 	}
 	if (!has_tries(a))
+		return NULL;
+	a->only_fresh = is_last_try_kept(a) && has_usable(a, a->current);
+	if (a->only_fresh)
 		return NULL;
 	candidate = pick(a, NOT_THE_LAST);
 	return candidate ? candidate : pick(a, ANY);
@@ -299,6 +309,7 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 	uint64_t wait_ns = 0;
 
 	attempts_leave(a);
+	a->only_fresh = false;
 	candidate = pick_fresh(a);
 	if (!candidate && a->tries > 0) {
 		candidate = pick_again(a);
@@ -316,7 +327,9 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 
 bool attempts_may_retry(const struct attempts *a)
 {
-	if (has_tries(a) && has_usable(a, a->current))
+	if (attempts_may_ask_another(a))
+		return true;
+	if (has_tries(a) && !is_last_try_kept(a) && has_usable(a, a->current))
 		return true;
 	for (size_t i = a->next_fallback; i < a->asked->n_fallbacks; i++)
 		if (has_usable(a, a->asked->fallbacks[i]))

@@ -2,8 +2,8 @@
 /*
  * The attempts of one request: which backend next, after which wait, and what was tried. Walks the
  * model asked for and then its fallbacks; never the same backend twice for a model while another
- * is left; at most 1 + routing.max_retries attempts per model. Embedded in the request;
- * worker-local.
+ * is left, and the last attempt of a model is kept for one that has no place yet; at most 1 +
+ * routing.max_retries attempts per model. Embedded in the request; worker-local.
  */
 #pragma once
 
@@ -86,7 +86,9 @@ struct attempts {
 	struct route_model *again; /* the first model of the chain that was left with tries */
 	size_t again_at;
 	unsigned repeats;
-	bool is_again; /* current was taken from there */
+	bool is_again;   /* current was taken from there */
+	bool only_fresh; /* it waits for a backend that was not asked yet, although others have
+			  * places */
 
 	/* Backends left out, counted once for each model of the chain whose turn came; for
 	 * nexus_routing_exclusions_total. */
@@ -115,6 +117,8 @@ const struct route_model *attempts_chain_at(const struct attempts *a, size_t i);
 /* Is there anything to wait for? A place may have become free since it was looked for: the queue
  * hands it out at once. */
 bool attempts_may_wait(const struct attempts *a);
+/* Is a backend of the current model that was not asked yet only without a place? */
+bool attempts_awaits_fresh(const struct attempts *a);
 /* The first model of the chain that may be asked for at this backend, and its place there; NULL
  * when none may. */
 const struct candidate *attempts_find_wanted(const struct attempts *a,
@@ -138,7 +142,7 @@ void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns
 /* Notes how the attempt that attempts_next() gave last has ended; a dead connection makes the
  * backend suspect. */
 enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
-/* Is another attempt possible at all, should the current one fail? */
+/* Is another attempt possible at once, should the current one fail? */
 bool attempts_may_retry(const struct attempts *a);
 /* Is a usable backend of the current model left that was not tried yet? */
 bool attempts_may_ask_another(const struct attempts *a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which places a request waits for when it has none. */
+/* Whether a request that cannot go on waits for a place, and where. */
 #include "route/attempts.h"
 
 const struct route_model *attempts_chain_at(const struct attempts *a, size_t i)
@@ -14,6 +14,51 @@ static bool is_left_with_tries(const struct attempts *a, size_t at)
 	return a->spent[at] <= a->table->config->routing.max_retries;
 }
 
+/* For any model; the attempt under way is not recorded yet. */
+static bool was_asked(const struct attempts *a, const struct backend *backend)
+{
+	if (a->last && a->last->backend == backend)
+		return true;
+	for (unsigned i = 0; i < a->n_records; i++)
+		if (a->records[i].backend == backend->name)
+			return true;
+	return false;
+}
+
+bool attempts_awaits_fresh(const struct attempts *a)
+{
+	bool is_panic = attempts_is_panic(a, a->current);
+
+	for (size_t i = 0; i < a->current->n_candidates; i++) {
+		const struct candidate *candidate = &a->current->candidates[i];
+
+		if (!was_asked(a, candidate->backend) &&
+		    attempts_exclusion_of(a, candidate, is_panic) == EXCLUDED_SATURATED)
+			return true;
+	}
+	return false;
+}
+
+/* Another one was asked already, and is not to be had for the attempt that is left. */
+static bool is_passed_over(const struct attempts *a, const struct candidate *candidate)
+{
+	return a->only_fresh && was_asked(a, candidate->backend);
+}
+
+/* Of what was asked and has a place attempts_next() would have made use. */
+static bool is_hope(const struct attempts *a, const struct candidate *candidate, size_t at,
+		    bool is_panic)
+{
+	switch (attempts_exclusion_of(a, candidate, is_panic)) {
+	case EXCLUDED_SATURATED:
+		return !is_passed_over(a, candidate);
+	case N_EXCLUSIONS:
+		return a->spent[at] == 0 || !was_asked(a, candidate->backend);
+	default:
+		return false;
+	}
+}
+
 bool attempts_may_wait(const struct attempts *a)
 {
 	const struct route_model *model;
@@ -21,14 +66,9 @@ bool attempts_may_wait(const struct attempts *a)
 	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++) {
 		bool is_panic = attempts_is_panic(a, model);
 
-		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++) {
-			enum exclusion exclusion =
-				attempts_exclusion_of(a, &model->candidates[k], is_panic);
-
-			if (exclusion == EXCLUDED_SATURATED ||
-			    (exclusion == N_EXCLUSIONS && a->spent[i] == 0))
+		for (size_t k = 0; k < model->n_candidates && is_left_with_tries(a, i); k++)
+			if (is_hope(a, &model->candidates[k], i, is_panic))
 				return true;
-		}
 	}
 	return false;
 }
@@ -43,7 +83,7 @@ const struct candidate *attempts_find_wanted(const struct attempts *a,
 			const struct candidate *candidate = &model->candidates[k];
 			enum exclusion exclusion;
 
-			if (candidate->backend != backend)
+			if (candidate->backend != backend || is_passed_over(a, candidate))
 				continue;
 			exclusion =
 				attempts_exclusion_of(a, candidate, attempts_is_panic(a, model));

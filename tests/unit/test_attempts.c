@@ -265,6 +265,39 @@ static void test_may_retry(void)
 	bed_done(&bed);
 }
 
+/* b was asked and has places, a was not and has none. */
+static void test_last_try(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+	struct backend *a, *b;
+
+	bed_init(&bed);
+	set_up(&bed, "c- d-");
+	bed.fleet.config.routing.max_retries = 2;
+	bed.fleet.config.queue.enabled = true;
+	a = fleet_backend(&bed.fleet, "a");
+	b = fleet_backend(&bed.fleet, "b");
+	atomic_store(&a->places, 1);
+	atomic_store(&a->pending, 1);
+	ask(&bed, "m");
+	for (int i = 0; i < 2; i++) {
+		is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_GO, "a try");
+		ok(candidate->backend == b, "at b");
+		ok(attempts_may_retry(&bed.attempts) == (i == 0), "only one more may follow");
+		(void)attempts_note(&bed.attempts, OUTCOME_HTTP_5XX, 500);
+	}
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_SATURATED,
+	       "the last one waits for a");
+	ok(attempts_wants(&bed.attempts, a) && !attempts_wants(&bed.attempts, b), "and only for a");
+	fleet_set_health(&bed.fleet, "a", BACKEND_UNHEALTHY);
+	ok(!attempts_may_wait(&bed.attempts), "which is down: there is nothing to wait for");
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_GO, "it is made");
+	ok(candidate->backend == b, "at b again");
+	bed_done(&bed);
+}
+
 static void test_may_ask_another(void)
 {
 	static struct bed bed;
@@ -447,6 +480,7 @@ int main(void)
 	test_optional();
 	test_backoff();
 	test_may_retry();
+	test_last_try();
 	test_may_ask_another();
 	test_retryable();
 	test_suspect();
