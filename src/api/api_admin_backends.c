@@ -111,8 +111,7 @@ static void set_draining(struct request *request, bool draining)
 	if (atomic_exchange_explicit(&backend->draining, draining, memory_order_relaxed) !=
 	    draining)
 		log_change(backend->name, draining);
-	if (!draining)
-		queue_offer(request->api->in.queue, backend);
+	queue_review(request->api->in.queue, table);
 	buf_init(&body, 4096);
 	jsonw_begin(&w, &body);
 	write_backend(&w, table, index);

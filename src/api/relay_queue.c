@@ -14,17 +14,17 @@ static enum queue_lane lane_of(const struct exchange *exchange)
 }
 
 /* It may wait several times, when the place it got was of no use. */
-static uint64_t patient_until_ns(const struct relay *relay)
+static uint64_t patience_ns(const struct relay *relay)
 {
 	uint64_t most_ns = relay->request->table->config->queue.max_wait;
 
-	return relay->queued_ns + (relay->waited_ns < most_ns ? most_ns - relay->waited_ns : 0);
+	return relay->waited_ns < most_ns ? most_ns - relay->waited_ns : 0;
 }
 
 /* Nobody tells when a backend is left alone no more. */
 static int set_timer(struct relay *relay)
 {
-	uint64_t now = clock_monotonic_ns(), at = patient_until_ns(relay);
+	uint64_t now = clock_monotonic_ns(), at = relay->place.until_ns;
 	uint64_t pause_ns = attempts_pause_ns(&relay->attempts);
 
 	if (now < at && pause_ns < at - now)
@@ -39,6 +39,7 @@ static int start_waiting(struct relay *relay, struct waiter *waiter)
 	int r;
 
 	relay->queued_ns = clock_monotonic_ns();
+	relay->place.until_ns = relay->queued_ns + patience_ns(relay);
 	r = set_timer(relay);
 	if (r < 0) {
 		relay->queued_ns = 0;
@@ -98,7 +99,7 @@ struct backend *relay_queue_take(struct relay *relay)
 
 bool relay_queue_waits_on(struct relay *relay)
 {
-	if (clock_monotonic_ns() >= patient_until_ns(relay))
+	if (clock_monotonic_ns() >= relay->place.until_ns)
 		return false;
 	queue_look_again(relay->request->api->in.queue, &relay->place);
 	return set_timer(relay) == 0;

@@ -61,8 +61,7 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 			log_error("no memory for the new configuration; "
 				  "a worker goes on with the old one");
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
-	for (size_t i = 0; i < table->config->n_backends; i++)
-		queue_offer(daemon->queue, table->backends[i]);
+	queue_offer_all(daemon->queue, table);
 	if (daemon->awaits_new_models)
 		loop_timer_clear(daemon->loop, &daemon->rebuild);
 	daemon->awaits_new_models = false;
@@ -276,11 +275,11 @@ static int watch_addresses(struct daemon *daemon)
 	return address_book_configure(daemon->address_book, daemon->loaded);
 }
 
-static void recovered(void *context, struct backend *backend)
+static void health_changed(void *context)
 {
 	struct daemon *daemon = context;
 
-	queue_offer(daemon->queue, backend);
+	queue_review(daemon->queue, daemon->table);
 }
 
 int reload_backends_up(struct daemon *daemon)
@@ -291,7 +290,7 @@ int reload_backends_up(struct daemon *daemon)
 		.registry = daemon->registry,
 		.slab = daemon->slab,
 		.models_changed = models_changed,
-		.recovered = recovered,
+		.health_changed = health_changed,
 		.context = daemon,
 	};
 

@@ -93,8 +93,6 @@ static void succeed(struct probe *probe, const struct health_check_result *resul
 	set_health(probe, BACKEND_HEALTHY);
 	breaker_make_due(&probe->backend->breaker);
 	log_healthy(probe);
-	if (probe->inputs->recovered)
-		probe->inputs->recovered(probe->inputs->context, probe->backend);
 }
 
 static void fail(struct probe *probe, const struct health_check_result *result)
@@ -130,6 +128,7 @@ static bool take_list(struct probe *probe)
 static void on_judged(struct health_check *check, const struct health_check_result *result)
 {
 	struct probe *probe = container_of(check, struct probe, check);
+	enum backend_health before = health_of(probe);
 	bool changed = !probe->has_settled;
 
 	count(probe, result->outcome);
@@ -139,6 +138,8 @@ static void on_judged(struct health_check *check, const struct health_check_resu
 	} else {
 		fail(probe, result);
 	}
+	if ((!probe->has_settled || health_of(probe) != before) && probe->inputs->health_changed)
+		probe->inputs->health_changed(probe->inputs->context);
 	probe->has_settled = true;
 	if (changed)
 		probe->inputs->models_changed(probe->inputs->context);

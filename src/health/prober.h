@@ -25,8 +25,8 @@ struct prober_inputs {
 	 * be built anew. It comes from the loop, never from inside prober_configure(), and must not
 	 * call the prober. */
 	void (*models_changed)(void *context);
-	/* It is healthy again; likewise. NULL: nobody cares. */
-	void (*recovered)(void *context, struct backend *backend);
+	/* A backend's health is another, or has been found out; likewise. NULL: nobody cares. */
+	void (*health_changed)(void *context);
 	void *context;
 };
 

@@ -40,7 +40,7 @@ uint64_t attempts_retry_after_seconds(const struct attempts *a)
 	uint64_t wait_ns;
 
 	/* A place may be free in the next moment. */
-	if (a->tries > 0 || attempts_has_left_out(a, EXCLUDED_SATURATED))
+	if (a->tries > 0 || attempts_may_wait(a))
 		return 1;
 	wait_ns = attempts_pause_ns(a);
 	if (wait_ns == UINT64_MAX)

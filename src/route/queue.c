@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 struct queue {
 	pthread_mutex_t mutex;            /* around the lanes and what is in them */
 	struct list lanes[N_QUEUE_LANES]; /* by their tickets */
@@ -98,13 +100,60 @@ void queue_offer(struct queue *queue, struct backend *backend)
 		;
 }
 
-void queue_look_again(struct queue *queue, const struct queue_entry *entry)
+void queue_offer_all(struct queue *queue, const struct route_table *table)
+{
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		queue_offer(queue, table->backends[i]);
+}
+
+/* Neither a place nor the end of a pause is to be expected in its time. */
+static bool is_hopeless(const struct queue_entry *entry)
+{
+	uint64_t now;
+
+	if (attempts_may_wait(entry->attempts))
+		return false;
+	now = clock_monotonic_ns();
+	return now >= entry->until_ns || attempts_pause_ns(entry->attempts) > entry->until_ns - now;
+}
+
+/* Under the mutex, which its owner needs to go away. */
+static void dismiss_if_hopeless(struct queue *queue, struct queue_entry *entry)
+{
+	if (!is_hopeless(entry))
+		return;
+	take_out(queue, entry);
+	waiter_wake(entry->waiter);
+}
+
+/* Takes the mutex even if nobody seems to wait: either this sees who came, or who came sees in
+ * queue_look_again() what happened before. */
+static void dismiss_hopeless(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->mutex);
+	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++)
+		list_for_each (node, following, &queue->lanes[lane])
+			dismiss_if_hopeless(queue, list_entry(node, struct queue_entry, node));
+	pthread_mutex_unlock(&queue->mutex);
+}
+
+void queue_review(struct queue *queue, const struct route_table *table)
+{
+	dismiss_hopeless(queue);
+	queue_offer_all(queue, table);
+}
+
+void queue_look_again(struct queue *queue, struct queue_entry *entry)
 {
 	const struct route_model *model;
 
 	for (size_t i = 0; (model = attempts_chain_at(entry->attempts, i)); i++)
 		for (size_t k = 0; k < model->n_candidates; k++)
 			queue_offer(queue, model->candidates[k].backend);
+	pthread_mutex_lock(&queue->mutex);
+	if (!list_is_empty(&entry->node))
+		dismiss_if_hopeless(queue, entry);
+	pthread_mutex_unlock(&queue->mutex);
 }
 
 /* Nearly everyone is new, and stands at the end. */

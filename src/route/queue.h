@@ -2,8 +2,9 @@
 /*
  * Requests that wait for a place at a backend: two lanes, each first come, first served over all
  * workers. Whoever gives a place back hands it to the first who wants it, through that one's
- * mailbox; nobody polls. One mutex, around short looks at the lanes only. The process has one
- * queue, which outlives the workers.
+ * mailbox, and whoever makes a backend unusable wakes those who wait in vain; nobody polls. One
+ * mutex, around short looks at the lanes only. The process has one queue, which outlives the
+ * workers.
  */
 #pragma once
 
@@ -25,6 +26,7 @@ struct queue_entry {
 	struct list node;
 	struct waiter *waiter; /* NULL while it does not wait */
 	const struct attempts *attempts;
+	uint64_t until_ns;       /* it will wait no longer, on clock_monotonic_ns()'s scale */
 	uint64_t ticket;         /* its turn, however often it comes back; 0: it never waited */
 	struct backend *granted; /* a place there is its own */
 };
@@ -39,14 +41,15 @@ static inline void queue_entry_init(struct queue_entry *entry, const struct atte
 	list_init(&entry->node);
 }
 
-/* Waits from now on, unless `most` do already: -ENOBUFS. One that comes back is where it was in its
- * lane. `waiter`, taken over unless it fails, is woken once there is a place, perhaps before this
+/* Waits from now on, until entry->until_ns, which its owner has set and heeds, unless `most` do
+ * already: -ENOBUFS. One that comes back is where it was in its lane. `waiter`, taken over unless
+ * it fails, is woken once there is a place, or nothing to wait for any more, perhaps before this
  * returns; then queue_leave() tells where. */
 int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
 		struct waiter *waiter) MUST_CHECK;
-/* Offers the places of all its backends, to whoever comes first. On the thread of its waiter's
- * mailbox, while it waits. */
-void queue_look_again(struct queue *queue, const struct queue_entry *entry);
+/* Offers the places of all its backends, to whoever comes first, and wakes it when it has nothing
+ * to wait for. On the thread of its waiter's mailbox, while it waits. */
+void queue_look_again(struct queue *queue, struct queue_entry *entry);
 /* Waits no more: the backend at which it has a place now, NULL when there is none. On the thread of
  * its waiter's mailbox; safe to call again. A waiter that has been woken is to be forgotten first:
  * entry->waiter = NULL. */
@@ -55,3 +58,8 @@ struct backend *queue_leave(struct queue *queue, struct queue_entry *entry);
 void queue_give_back(struct queue *queue, struct backend *backend);
 /* The backend may have places, for another reason than that. Any thread. */
 void queue_offer(struct queue *queue, struct backend *backend);
+/* Those of all that the table has. */
+void queue_offer_all(struct queue *queue, const struct route_table *table);
+/* A backend is usable no more, or again: wakes whoever has nothing to wait for any more, and offers
+ * all places, since without that one the circuits of others may not be heeded. Any thread. */
+void queue_review(struct queue *queue, const struct route_table *table);

@@ -340,6 +340,96 @@ def test_a_backend_that_is_usable_again():
         eq(held[0].read_response().status, 200, "the other is answered")
 
 
+PROBED = {"health": {"interval": 0.1, "failures": 1, "successes": 1}, "queue": {"max_wait": 300}}
+
+
+def check_no_backend(answer, **reasons):
+    error = answer.error()
+    eq((answer.status, error["code"]), (503, "no_healthy_backend"), "there is nobody any more")
+    eq((error["context"]["tried"], error["context"]["excluded"]),
+       ([], [{"backend": name, "reason": reason} for name, reason in reasons.items()]), "and why")
+
+
+def test_nothing_to_wait_for():
+    """Down or drained: who waits is told so at once, on whichever worker."""
+    for reason in ("unhealthy", "draining"):
+        with rig(**PROBED) as (daemon, a):
+            held = hold(daemon, a)
+            waiting = [ask(daemon) for _ in range(6)]
+            waits(daemon, 6)
+            waiting.pop().close()
+            waits(daemon, 5)
+            if reason == "unhealthy":
+                a.probe_behaviour = {"/v1/models": {"status": 500}}
+            else:
+                daemon.request("POST", "/admin/backends/a/drain", "", address=daemon.admin_address)
+            for connection in waiting:
+                check_no_backend(connection.read_response(), a=reason)
+            check_no_backend(daemon.chat(MODEL), a=reason)
+            a.gate("hold").release()
+            eq(held[0].read_response().status, 200, "the other is answered")
+            eq(contents(a), ["held"], "a never heard of them")
+            metrics = daemon.settled()
+            eq((metrics.get("nexus_queue_depth"), metrics.get("nexus_queue_duration_seconds_count"),
+                metrics.sum("nexus_queue_rejections_total")), (0, 6, 0), "nobody waits")
+            eq(metrics.sum("nexus_requests_total", status="503"), 6, "counted")
+
+
+def test_something_is_left_to_wait_for():
+    with rig(models=((MODEL,), (MODEL,)), **PROBED) as (daemon, a, b):
+        held = hold(daemon, a) + hold(daemon, b)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        a.probe_behaviour = {"/v1/models": {"status": 500}}
+        daemon.wait_healthy(1)
+        waits(daemon, 1)
+        b.gate("hold").release(2)
+        eq(waiting.read_response().header("x-nexus-backend"), "b", "b is still there")
+        a.gate("hold").release()
+        eq([c.read_response().status for c in held], [200, 200], "the others are answered")
+
+
+def test_an_open_circuit_is_not_heeded_any_more():
+    with rig(models=((MODEL,), (MODEL,)), breaker={"failures": 1, "open": 300},
+             **PROBED) as (daemon, a, b):
+        held = hold(daemon, a)
+        b.behave({"status": 500})
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        a.probe_behaviour = {"/v1/models": {"status": 500}}
+        answer = waiting.read_response()
+        eq((answer.status, answer.header("x-nexus-backend")), (200, "b"), "b is all that is left")
+        a.gate("hold").release()
+        eq(held[0].read_response().status, 200, "the other is answered")
+
+
+def test_a_kept_answer_is_sent_at_once():
+    with rig(models=((MODEL,), (MODEL,)), **PROBED) as (daemon, a, b):
+        held = hold(daemon, a)
+        b.default = {"status": 429, "retry_after": 600}
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        a.probe_behaviour = {"/v1/models": {"status": 500}}
+        answer = waiting.read_response()
+        eq((answer.status, answer.header("retry-after")), (429, "600"), "there is no other chance")
+        a.gate("hold").release()
+        eq(held[0].read_response().status, 200, "the other is answered")
+
+
+def test_a_backend_that_is_removed():
+    """Who came before goes by what held then: it is let in when the others end there."""
+    with rig(models=((MODEL,), ("other",))) as (daemon, a, b):
+        held = hold(daemon, a)
+        waiting = ask(daemon)
+        waits(daemon, 1)
+        daemon.config_path.write_text(daemon.make_config(backends=[backend(b)], routing=ROUTING))
+        daemon.kill(signal.SIGHUP)
+        ok(daemon.wait_models("other"), "a is gone")
+        waits(daemon, 1)
+        a.gate("hold").release(2)
+        eq([c.read_response().status for c in (*held, waiting)], [200, 200], "both are answered")
+
+
 def test_a_backend_that_is_left_alone_no_more():
     for options, failure in (({}, {"status": 429, "retry_after": 1}),
                              ({"breaker": {"failures": 1, "open": 1}}, {"status": 500})):

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "attempts_bed.h"
+#include "base/clock.h"
 #include "tap.h"
 
 /* One who waits for a place for the model m: on a, or on b and c, which are down. */
@@ -54,6 +55,7 @@ static void scene_init(struct scene *scene)
 		assert(r == 0);
 		client->queue = client->attempts.queue = scene->queue;
 		queue_entry_init(&client->entry, &client->attempts);
+		client->entry.until_ns = clock_monotonic_ns() + 60 * NS_PER_SEC;
 		client->woken = 0;
 	}
 }
@@ -231,6 +233,56 @@ static void test_offers(void)
 	scene_done(&scene);
 }
 
+static size_t count_woken(const struct scene *scene)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(scene->clients); i++)
+		n += scene->clients[i].woken;
+	return n;
+}
+
+static void test_nothing_to_wait_for(void)
+{
+	static struct scene scene;
+	struct backend *b;
+
+	scene_init(&scene);
+	b = fleet_backend(&scene.bed.fleet, "b");
+	ok(backend_enter(scene.a), "the place is taken");
+	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "one waits");
+	is_int(enter(&scene, 1, QUEUE_HIGH, 9), 0, "and another");
+	queue_review(scene.queue, scene.bed.table);
+	deliver(&scene);
+	is_u64(count_woken(&scene), 0, "nothing is wrong with a");
+	fleet_set_health(&scene.bed.fleet, "a", BACKEND_UNHEALTHY);
+	fleet_set_health(&scene.bed.fleet, "b", BACKEND_HEALTHY);
+	backend_hold(b, clock_monotonic_ns() + 20 * NS_PER_SEC);
+	queue_review(scene.queue, scene.bed.table);
+	deliver(&scene);
+	is_u64(count_woken(&scene), 0, "a is down, but b is left alone for a short time only");
+	backend_hold(b, UINT64_MAX);
+	queue_review(scene.queue, scene.bed.table);
+	deliver(&scene);
+	is_u64(count_woken(&scene), 2, "for longer than they will wait: they are woken");
+	ok(!queue_leave(scene.queue, &scene.clients[0].entry) &&
+		   !queue_leave(scene.queue, &scene.clients[1].entry),
+	   "without a place");
+	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "one comes that has not seen it yet");
+	deliver(&scene);
+	is_u64(scene.clients[2].woken, 1, "it is woken, too");
+	fleet_set_health(&scene.bed.fleet, "a", BACKEND_HEALTHY);
+	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "it waits again");
+	atomic_store(&scene.a->draining, true);
+	queue_review(scene.queue, scene.bed.table);
+	ok(!queue_leave(scene.queue, &scene.clients[2].entry), "and leaves when it has been woken");
+	deliver(&scene);
+	is_u64(scene.clients[2].woken, 1, "it does not hear of it");
+	queue_give_back(scene.queue, scene.a);
+	is_int(atomic_load(&scene.a->pending), 0, "all is free");
+	scene_done(&scene);
+}
+
 static void test_tries(void)
 {
 	static struct scene scene;
@@ -339,6 +391,7 @@ int main(void)
 	test_coming_back();
 	test_leaving();
 	test_offers();
+	test_nothing_to_wait_for();
 	test_tries();
 	test_crowd();
 	return tap_done();
