@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/faults/faults.h"
@@ -37,6 +38,16 @@ __attribute__((format(printf, 4, 5), unused)) static bool tap_check(bool passed,
 
 /* ok(condition, "what is expected of %s", thing) */
 #define ok(condition, ...) tap_check((condition), __FILE__, __LINE__, __VA_ARGS__)
+
+/* What the test cannot go on without. */
+__attribute__((unused)) static void *need(void *made)
+{
+	if (made)
+		return made;
+	printf("Bail out! cannot be made\n");
+	faults_give_up();
+	exit(99);
+}
 
 /* Equality that shows both sides when it fails. */
 #define is_u64(got, want, ...)                                                  \

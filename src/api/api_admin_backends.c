@@ -108,8 +108,7 @@ static void set_draining(struct request *request, bool draining)
 		return;
 	}
 	backend = table->backends[index];
-	if (atomic_exchange_explicit(&backend->draining, draining, memory_order_relaxed) !=
-	    draining)
+	if (draining ? backend_drain(backend) : backend_undrain(backend))
 		log_change(backend->name, draining);
 	queue_review(request->api->in.queue, table);
 	buf_init(&body, 4096);

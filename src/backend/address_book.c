@@ -5,11 +5,15 @@
 #include <stdlib.h>
 
 #include "backend/address_list.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "config/config_expand.h"
 #include "config/endpoint.h"
 #include "loop/resolver.h"
+
+/* A name, a host, and all of its addresses. */
+#define TEXT_MAX_BYTES 4096
 
 /* What is known of one backend's host. */
 struct entry {
@@ -192,6 +196,51 @@ fail:
 	free_entries(entries, config->n_backends);
 	map_free(old);
 	return r;
+}
+
+static struct entry *find_entry(const struct address_book *book, struct str backend)
+{
+	for (size_t i = 0; i < book->config->n_backends; i++)
+		if (book->entries[i] && str_eq(str_of(book->config->backends[i].name), backend))
+			return book->entries[i];
+	return NULL;
+}
+
+const char *address_book_alone(const struct address_book *book, const char *backend)
+{
+	const struct entry *entry = find_entry(book, str_of(backend));
+
+	return entry ? entry->list.alone : "";
+}
+
+void address_book_tell(const struct address_book *book, address_book_tell_fn *tell, void *context)
+{
+	struct buf text;
+	int r = 0;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	for (size_t i = 0; i < book->config->n_backends && r == 0; i++) {
+		const struct entry *entry = book->entries[i];
+
+		if (!entry || entry->list.n == 0)
+			continue;
+		buf_clear(&text);
+		r = buf_printf(&text, "%s %.*s ", book->config->backends[i].name,
+			       (int)entry->host.n, entry->host.p);
+		if (r == 0)
+			r = address_list_write(&entry->list, &text);
+		if (r == 0)
+			r = tell(context, buf_str(&text));
+	}
+	buf_done(&text);
+}
+
+void address_book_learn(struct address_book *book, struct str text)
+{
+	struct entry *entry = find_entry(book, str_split(&text, ' '));
+
+	if (entry && str_eq(str_split(&text, ' '), entry->host))
+		(void)!address_list_read(text, &entry->list);
 }
 
 struct config *address_book_expand(const struct address_book *book)

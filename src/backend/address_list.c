@@ -2,6 +2,7 @@
 #include "backend/address_list.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,9 +103,48 @@ bool address_list_take(struct address_list *list, const struct resolver_answer *
 	if (answer->n == RESOLVER_MAX_ADDRESSES && list->n > 0)
 		return false;
 	collect(answer, &told);
+	list->alone[0] = '\0';
 	/* The address of a host that has one is libcurl's business: it may be of either family. */
-	if (told.n == 1)
+	if (told.n == 1) {
+		memcpy(list->alone, told.texts[0], sizeof(list->alone));
 		told = (struct address_list){.n = 0};
+	}
 	dropped = drop_gone(list, &told);
 	return add_new(list, &told) || dropped;
+}
+
+int address_list_write(const struct address_list *list, struct buf *text)
+{
+	int r = 0;
+
+	for (size_t i = 0, left = list->n; left > 0 && r == 0; i++) {
+		const char *address = list->texts[i][0] ? list->texts[i] : "-";
+
+		left -= list->texts[i][0] != '\0';
+		r = buf_printf(text, "%s%s", i > 0 ? " " : "", address);
+	}
+	return r;
+}
+
+int address_list_read(struct str text, struct address_list *ret_list)
+{
+	struct address_list list = {.n = 0};
+
+	for (size_t i = 0; text.p; i++) {
+		struct str word = str_split(&text, ' ');
+		struct resolver_answer one;
+
+		if (i == ADDRESS_LIST_MAX)
+			return -EINVAL;
+		if (str_eq(word, STR_LITERAL("-")))
+			continue;
+		if (!resolver_numeric(word, STR_LITERAL("0"), &one))
+			return -EINVAL;
+		write_text(&one.addresses[0], list.texts[i]);
+		list.n++;
+	}
+	if (list.n == 1)
+		return -EINVAL;
+	*ret_list = list;
+	return 0;
 }

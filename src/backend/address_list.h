@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/attr.h"
+#include "base/buf.h"
 #include "loop/resolver.h"
 
 enum { ADDRESS_LIST_MAX = RESOLVER_MAX_ADDRESSES };
@@ -17,6 +19,7 @@ enum { ADDRESS_LIST_MAX = RESOLVER_MAX_ADDRESSES };
 struct address_list {
 	char texts[ADDRESS_LIST_MAX][INET6_ADDRSTRLEN]; /* by number; "": nobody has it */
 	size_t n;                                       /* addresses; never 1 */
+	char alone[INET6_ADDRSTRLEN]; /* the one of a host that has one; "": unknown */
 };
 
 /*
@@ -25,3 +28,8 @@ struct address_list {
  * full may be a part of the truth, another one each time: it only fills an empty list.
  */
 bool address_list_take(struct address_list *list, const struct resolver_answer *answer);
+
+/* The addresses in the order of their numbers, "-" for a number that nobody has. */
+int address_list_write(const struct address_list *list, struct buf *text) MUST_CHECK;
+/* The reverse; anything else is -EINVAL. */
+int address_list_read(struct str text, struct address_list *ret_list) MUST_CHECK;

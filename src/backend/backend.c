@@ -141,6 +141,18 @@ struct backend_model *backend_models_free(struct backend_model *models, size_t n
 	return NULL;
 }
 
+bool backend_drain(struct backend *backend)
+{
+	unsigned drain = strchr(backend->name, '@') ? BACKEND_DRAIN_ADDRESS : BACKEND_DRAIN_NAME;
+
+	return atomic_fetch_or_explicit(&backend->drain, drain, memory_order_relaxed) == 0;
+}
+
+bool backend_undrain(struct backend *backend)
+{
+	return atomic_exchange_explicit(&backend->drain, 0, memory_order_relaxed) != 0;
+}
+
 bool backend_counts(const struct backend *backend, const struct backend_config *config)
 {
 	return !config->optional ||

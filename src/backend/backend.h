@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A backend as all threads see it: its name and its live state as atomics. It survives reloads by
- * name and is freed when neither the main thread nor any route table names it.
- * Lists of models are the main thread's alone.
+ * name, and as one of several addresses of a host only with its address. It is freed when neither
+ * the main thread nor any route table names it. Lists of models are the main thread's alone.
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,9 @@
 #include "base/attr.h"
 #include "base/str.h"
 #include "config/config.h"
+
+/* Who is drained by the operator: that address of a host, or all that the host ever has. */
+enum backend_drain { BACKEND_DRAIN_ADDRESS = 1, BACKEND_DRAIN_NAME = 2 };
 
 enum backend_health { BACKEND_UNKNOWN, BACKEND_HEALTHY, BACKEND_UNHEALTHY };
 
@@ -38,11 +42,13 @@ struct backend {
 				      only while it stands still */
 	_Atomic bool rejects_usage_option; /* it refused stream_options once */
 	_Atomic bool suspect;              /* a request met a dead connection: probe early */
-	_Atomic bool draining;             /* the operator wants no new request there */
+	_Atomic unsigned drain;            /* the operator wants no new request there:
+					      enum backend_drain, or both; 0: it takes them */
 	_Atomic uint64_t held_until_ns;    /* it had too much to do and asked for peace; 0 never */
 	struct breaker breaker;
 
 	/* main thread only */
+	char address[INET6_ADDRSTRLEN]; /* what is known of a host's, in digits; "" nothing */
 	struct backend_model *models;
 	size_t n_models;
 	uint64_t models_generation; /* counts changes of the list */
@@ -74,8 +80,13 @@ static inline uint64_t backend_load(const struct backend *backend)
 bool backend_counts(const struct backend *backend, const struct backend_config *config);
 static inline bool backend_is_draining(const struct backend *backend)
 {
-	return atomic_load_explicit(&backend->draining, memory_order_relaxed);
+	return atomic_load_explicit(&backend->drain, memory_order_relaxed) != 0;
 }
+/* No new request from now on: to this address of a host, or, under the plain name, to none that the
+ * host has or gets. Any thread; false: that was so before. */
+bool backend_drain(struct backend *backend);
+/* Ends either. Any thread; false: it did not drain. */
+bool backend_undrain(struct backend *backend);
 /* Takes a place; false when all are taken. Any thread. */
 bool backend_enter(struct backend *backend) MUST_CHECK;
 /* Gives it back. */

@@ -72,24 +72,37 @@ static int make_room(struct backends *backends)
 	return 0;
 }
 
-struct backend *backends_obtain(struct backends *backends, struct str name)
+int backends_put(struct backends *backends, struct backend *backend)
 {
+	struct str name = str_of(backend->name);
 	struct entry *entry = find(backends, name);
-	struct backend *backend;
 	size_t place;
 
-	if (entry)
-		return entry->backend;
+	if (entry) {
+		backend_unref(entry->backend);
+		entry->backend = backend;
+		return 0;
+	}
 	if (make_room(backends) < 0)
-		return NULL;
-	backend = backend_new(name);
-	if (!backend)
-		return NULL;
+		return -ENOMEM;
 	place = place_of(backends, name);
 	memmove(&backends->entries[place + 1], &backends->entries[place],
 		(backends->n - place) * sizeof(*backends->entries));
 	backends->entries[place] = (struct entry){.backend = backend};
 	backends->n++;
+	return 0;
+}
+
+struct backend *backends_obtain(struct backends *backends, struct str name)
+{
+	struct entry *entry = find(backends, name);
+	struct backend *backend;
+
+	if (entry)
+		return entry->backend;
+	backend = backend_new(name);
+	if (backend && backends_put(backends, backend) < 0)
+		backend = backend_unref(backend);
 	return backend;
 }
 

@@ -11,6 +11,8 @@ struct backends *backends_free(struct backends *backends);
 /* A backend of this name with a reference held by the list, made when there is none. NULL for no
  * memory. */
 struct backend *backends_obtain(struct backends *backends, struct str name) MUST_CHECK;
+/* Takes the reference over; one of the same name gives way. -ENOMEM: it is still the caller's. */
+int backends_put(struct backends *backends, struct backend *backend) MUST_CHECK;
 /* Borrowed; NULL when absent. */
 struct backend *backends_find(const struct backends *backends, struct str name);
 /* Drops those that `config` does not name. */

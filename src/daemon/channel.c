@@ -25,14 +25,24 @@ int channel_pair(int ret_fds[static 2])
 	return 0;
 }
 
-int channel_send(int fd, enum channel_kind kind, struct str body)
+static int send_message(int fd, enum channel_kind kind, struct str body, int flags)
 {
 	struct channel_message message = {.bytes = {(char)kind}};
 
 	assert(body.n <= TRANSCRIPT_MAX_BYTES);
 	if (body.n)
 		memcpy(message.bytes + 1, body.p, body.n);
-	return send(fd, message.bytes, 1 + body.n, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send(fd, message.bytes, 1 + body.n, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+}
+
+int channel_send(int fd, enum channel_kind kind, struct str body)
+{
+	return send_message(fd, kind, body, 0);
+}
+
+int channel_try_to_send(int fd, enum channel_kind kind, struct str body)
+{
+	return send_message(fd, kind, body, MSG_DONTWAIT);
 }
 
 int channel_receive(int fd, struct channel_message *ret_message)

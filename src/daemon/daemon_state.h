@@ -90,6 +90,9 @@ void reload_backends_down(struct daemon *daemon);
 /* Reads the configuration anew; on any error the old one stays in force. last_reload says how it
  * went. */
 void reload_config(struct daemon *daemon);
+/* Puts in force what is loaded and the addresses that are known. -ENOMEM keeps everything as it
+ * was. */
+int reload_adopt_addresses(struct daemon *daemon) MUST_CHECK;
 void reload_rebuild_due(struct timer *timer);
 /* What the configuration in force, and the limit of open files, allow of connections. `before`:
  * what was in force, or NULL. */

@@ -12,6 +12,7 @@
 #include "daemon/duties.h"
 #include "daemon/inheritance.h"
 #include "daemon/spawn.h"
+#include "daemon/succession.h"
 
 /* For the new process to begin to serve. */
 #define START_NS (30 * NS_PER_SEC)
@@ -136,20 +137,20 @@ static void complete(struct handover *handover)
 	counts_due(&handover->counts);
 }
 
-static void send_drained(const struct handover *handover)
+static int send_drain(void *context, bool drained, struct str what)
 {
-	const struct route_table *table = handover->daemon->table;
+	const struct handover *handover = context;
 
-	for (size_t i = 0; i < table->config->n_backends; i++)
-		if (backend_is_draining(table->backends[i]) && handover->channel.fd >= 0)
-			(void)!channel_send(handover->channel.fd, CHANNEL_DRAINED,
-					    str_of(table->backends[i]->name));
+	if (handover->channel.fd < 0)
+		return -ENOTCONN;
+	return channel_send(handover->channel.fd, drained ? CHANNEL_DRAINED : CHANNEL_UNDRAINED,
+			    what);
 }
 
 static void tell_state(struct handover *handover)
 {
 	send_counts(handover);
-	send_drained(handover);
+	succession_tell_drains(handover->daemon->table, send_drain, handover);
 	/* Should it be gone, the channel says so next. */
 	if (handover->channel.fd >= 0)
 		(void)!channel_send(handover->channel.fd, CHANNEL_COUNTED, (struct str){0});
@@ -195,6 +196,15 @@ static struct service_socket *sockets_of(const struct daemon *daemon, int channe
 	return sockets;
 }
 
+/* The new process is to find them when it looks for the first time. What the socket does not hold
+ * of hundreds of hosts is looked up there and numbered anew. */
+static int send_addresses(void *context, struct str text)
+{
+	const struct handover *handover = context;
+
+	return channel_try_to_send(handover->channel.fd, CHANNEL_ADDRESSES, text);
+}
+
 static int start(struct handover *handover, int channel_fd)
 {
 	struct daemon *daemon = handover->daemon;
@@ -204,6 +214,7 @@ static int start(struct handover *handover, int channel_fd)
 	if (sockets)
 		r = loop_timer_set(daemon->loop, &handover->overdue,
 				   loop_now_ns(daemon->loop) + START_NS);
+	address_book_tell(daemon->address_book, send_addresses, handover);
 	if (r == 0)
 		r = spawn_with_sockets(daemon->options->argv, sockets, daemon->n_listeners + 1,
 				       &handover->pid);

@@ -9,6 +9,7 @@
 #include "daemon/channel.h"
 #include "daemon/daemon_state.h"
 #include "daemon/duties.h"
+#include "daemon/succession.h"
 
 /* For the first health checks: whoever waits in an inherited socket waits so long at most. */
 #define SETTLE_NS (10 * NS_PER_SEC)
@@ -24,7 +25,7 @@ struct inheritance {
 	struct timer unsettled;
 };
 
-static void send(struct inheritance *inheritance, enum channel_kind kind)
+static void tell(struct inheritance *inheritance, enum channel_kind kind)
 {
 	/* A process that is gone is noticed by the end of the channel. */
 	if (inheritance->channel.fd >= 0)
@@ -67,14 +68,6 @@ static void absorb(struct inheritance *inheritance, struct str piece)
 			  "some are lost");
 }
 
-static void drain(struct inheritance *inheritance, struct str name)
-{
-	struct backend *backend = backends_find(inheritance->daemon->backends, name);
-
-	if (backend)
-		atomic_store_explicit(&backend->draining, true, memory_order_relaxed);
-}
-
 static void channel_ready(struct watch *watch, uint32_t events UNUSED)
 {
 	struct inheritance *inheritance = container_of(watch, struct inheritance, channel);
@@ -88,7 +81,9 @@ static void channel_ready(struct watch *watch, uint32_t events UNUSED)
 	} else if (message.kind == CHANNEL_COUNTS) {
 		absorb(inheritance, message.body);
 	} else if (message.kind == CHANNEL_DRAINED) {
-		drain(inheritance, message.body);
+		succession_set_drain(inheritance->daemon, true, message.body);
+	} else if (message.kind == CHANNEL_UNDRAINED) {
+		succession_set_drain(inheritance->daemon, false, message.body);
 	} else if (message.kind == CHANNEL_COUNTED && inheritance->progress == AWAITS_COUNTS) {
 		inheritance->progress = HAS_COUNTS;
 		loop_stop(inheritance->daemon->loop);
@@ -129,6 +124,21 @@ static int settle(struct inheritance *inheritance)
 	return 0;
 }
 
+/* All that the old process wrote before it started this one: no host has been looked up yet. */
+static int learn_addresses(struct inheritance *inheritance)
+{
+	struct daemon *daemon = inheritance->daemon;
+	struct channel_message message;
+	size_t n = 0;
+
+	while (channel_receive(inheritance->channel.fd, &message) == 0 &&
+	       message.kind == CHANNEL_ADDRESSES) {
+		address_book_learn(daemon->address_book, message.body);
+		n++;
+	}
+	return n > 0 ? reload_adopt_addresses(daemon) : 0;
+}
+
 /* The channel leaves the sockets; the others are listeners. */
 static int take_channel(struct inheritance *inheritance)
 {
@@ -156,7 +166,7 @@ static int receive_counts(struct inheritance *inheritance)
 {
 	struct daemon *daemon = inheritance->daemon;
 
-	send(inheritance, CHANNEL_PREPARED);
+	tell(inheritance, CHANNEL_PREPARED);
 	loop_run(daemon->loop);
 	if (inheritance->progress == AWAITS_COUNTS && !daemon_is_stopping(daemon)) {
 		log_event(MESSAGE_START_FAILED, "the process to take over from is gone");
@@ -192,6 +202,8 @@ int inheritance_up(struct daemon *daemon)
 	if (daemon->n_inherited == 0)
 		return 0;
 	r = take_channel(inheritance);
+	if (r == 0 && inheritance->channel.fd >= 0)
+		r = learn_addresses(inheritance);
 	if (r == 0)
 		r = settle(inheritance);
 	if (r == 0 && inheritance->channel.fd >= 0 && !daemon_is_stopping(daemon))
@@ -211,7 +223,7 @@ void inheritance_down(struct daemon *daemon)
 
 bool inheritance_is_served(struct inheritance *inheritance)
 {
-	send(inheritance, CHANNEL_SERVING);
+	tell(inheritance, CHANNEL_SERVING);
 	if (inheritance->channel.fd < 0)
 		inheritance->progress = IS_MAIN;
 	return inheritance->progress == IS_MAIN;
@@ -229,5 +241,5 @@ bool inheritance_is_open(const struct inheritance *inheritance)
 
 void inheritance_hurry(struct inheritance *inheritance)
 {
-	send(inheritance, CHANNEL_HURRY);
+	tell(inheritance, CHANNEL_HURRY);
 }

@@ -28,5 +28,7 @@ libnexusd_a_SOURCES += \
 	src/daemon/spawn.h \
 	src/daemon/status.c \
 	src/daemon/status.h \
+	src/daemon/succession.c \
+	src/daemon/succession.h \
 	src/daemon/worker.c \
 	src/daemon/worker.h

@@ -4,10 +4,10 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "config/config_expand.h"
 #include "daemon/daemon_state.h"
 #include "daemon/opening.h"
 #include "daemon/status.h"
+#include "daemon/succession.h"
 #include "route/queue.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
@@ -53,6 +53,7 @@ static void set_places(const struct route_table *table)
 static void put_in_force(struct daemon *daemon, struct route_table *table)
 {
 	set_places(table);
+	succession_hand_on(daemon->table, table);
 	route_table_unref(daemon->table);
 	daemon->table = table;
 	fleet_set(daemon->fleet, table);
@@ -159,45 +160,6 @@ static void warn_of_restart_options(const struct config *before, const struct co
 	buf_done(&names);
 }
 
-/* One that is in force under the same name of the configuration; NULL: that name is new. */
-static const struct backend *find_relative(const struct daemon *daemon,
-					   const struct backend_config *backend)
-{
-	size_t n = config_name_length(backend);
-
-	for (size_t i = 0; i < daemon->table->config->n_backends; i++) {
-		const struct backend_config *other = &daemon->table->config->backends[i];
-
-		if (config_name_length(other) == n && strncmp(other->name, backend->name, n) == 0)
-			return daemon->table->backends[i];
-	}
-	return NULL;
-}
-
-/* A new address of a host does not begin from nothing: until it is asked it is taken to have the
- * models of the others, and a backend that drains does so when it turns out to be several. */
-static int introduce_addresses(struct daemon *daemon, const struct config *config)
-{
-	for (size_t i = 0; i < config->n_backends; i++) {
-		struct str name = str_of(config->backends[i].name);
-		const struct backend *relative;
-		struct backend *backend;
-
-		if (backends_find(daemon->backends, name))
-			continue;
-		relative = find_relative(daemon, &config->backends[i]);
-		if (!relative)
-			continue;
-		backend = backends_obtain(daemon->backends, name);
-		if (!backend || backend_copy_models(backend, relative) < 0)
-			return -ENOMEM;
-		atomic_store_explicit(&backend->draining,
-				      !strchr(relative->name, '@') && backend_is_draining(relative),
-				      memory_order_relaxed);
-	}
-	return 0;
-}
-
 /*
  * New backends that have not been asked yet may be all that a model is to have. Until they have
  * been, requests are routed as before: nothing is lost in between. Policies do not wait.
@@ -212,15 +174,14 @@ static bool must_wait(struct daemon *daemon, const struct config *config,
 	       loop_timer_set(daemon->loop, &daemon->rebuild, latest) == 0;
 }
 
-/* Puts in force what is loaded and the addresses that are known. */
-static int adopt_backends(struct daemon *daemon)
+int reload_adopt_addresses(struct daemon *daemon)
 {
 	struct config *config = address_book_expand(daemon->address_book);
 	struct route_table *table;
 
 	if (!config)
 		return -ENOMEM;
-	if (introduce_addresses(daemon, config) < 0 ||
+	if (succession_introduce(daemon, config) < 0 ||
 	    prober_configure(daemon->prober, config) < 0) {
 		config_unref(config);
 		return -ENOMEM;
@@ -228,7 +189,8 @@ static int adopt_backends(struct daemon *daemon)
 	table = build_table(daemon, config);
 	if (!table) {
 		/* It knew the old set a moment ago; should even that fail, the next probes tell. */
-		(void)!prober_configure(daemon->prober, daemon->config);
+		if (succession_introduce(daemon, daemon->config) == 0)
+			(void)!prober_configure(daemon->prober, daemon->config);
 		config_unref(config);
 		return -ENOMEM;
 	}
@@ -252,7 +214,7 @@ static void addresses_changed(void *context, const struct backend_config *backen
 
 	if (daemon_is_stopping(daemon))
 		return;
-	if (adopt_backends(daemon) < 0)
+	if (reload_adopt_addresses(daemon) < 0)
 		log_error("no memory for the addresses of backend %s; "
 			  "requests go on with the old ones",
 			  backend->name);
@@ -318,7 +280,7 @@ static int adopt(struct daemon *daemon, struct config *config)
 
 	if (address_book_configure(daemon->address_book, config) < 0)
 		return -ENOMEM;
-	if (adopt_backends(daemon) < 0) {
+	if (reload_adopt_addresses(daemon) < 0) {
 		(void)!address_book_configure(daemon->address_book, before);
 		return -ENOMEM;
 	}

@@ -142,7 +142,8 @@ static int plan_backend(struct prober *prober, const struct backend_config *conf
 		r = make_demo_model(plan);
 	if (r < 0 || is_demo(config))
 		return r;
-	if (old && is_same_server(&old->config->backends[old->index], config)) {
+	if (old && old->backend == plan->backend &&
+	    is_same_server(&old->config->backends[old->index], config)) {
 		plan->probe = old;
 		return 0;
 	}

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A host name with several addresses is several backends: found, checked, used and lost apart."""
+import ctypes
 import os
 import pathlib
+import re
 import tempfile
 
 import ctl_run
@@ -15,8 +17,12 @@ from tap import eq, ok
 
 MODEL = "m"
 HOST = "gpu.test"
+PR_SET_CHILD_SUBREAPER = 36
 PROGRAM = pathlib.Path(harness.find_program()).parent / "tests/system/named_nexusd"
 QUICK = {"interval": 0.1, "timeout": 1, "failures": 3, "successes": 1}
+
+# Who takes over is an orphan: as the service manager does, this process takes it in.
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def address(number):
@@ -56,6 +62,11 @@ class Servers(Rig):
     def statuses(self):
         return {row["name"]: row["status"] for row in self.daemon.stats()["backends"]
                 if row["status"] != "removed"}
+
+    def addresses(self):
+        """In the order of the names."""
+        shown = ctl_run.run(self.daemon, "backends", "--json").json()["backends"]
+        return [row["address"] for row in sorted(shown, key=lambda row: row["name"])]
 
     def listed(self):
         """The backends that have the model, as requests are routed."""
@@ -158,6 +169,118 @@ def test_one_address_or_several():
             rig.name(1, 2)
             rig.wait(1, 2)
         eq(load.failures, [], f"{load.n_sent} requests over both changes: 0 failed")
+
+
+def drain(daemon, name, verb="drain"):
+    done = ctl_run.run(daemon, verb, name)
+    eq(done.status, 0, f"{verb} {name}", done)
+
+
+def is_becoming(rig, what, **statuses):
+    """Waits until the backends of these numbers have these statuses; plain: the one of all."""
+    want = {"gpu" if n == "plain" else endpoint(n[1:]): s for n, s in statuses.items()}
+    eq(wait_until(lambda: rig.statuses() == want) and want, want, what, rig.statuses())
+
+
+def test_a_drain_follows_its_address():
+    with (rig := Servers([1, 2, 3], at_first=[1, 2], host="localhost")) as (daemon, *fakes):
+        rig.wait(1, 2)
+        drain(daemon, endpoint(1))
+        rig.name(2, 3)
+        is_becoming(rig, "who gets the number of a drained one does not drain",
+                    _1="healthy", _2="healthy")
+        rig.wait(1, 2)
+        answers = [daemon.chat(MODEL).header("x-nexus-backend") for _ in range(4)]
+        eq(sorted(set(answers)), [endpoint(1), endpoint(2)], "it gets requests")
+        eq([len(fake.log()) for fake in fakes], [0, 2, 2], "the drained one got none")
+        drain(daemon, endpoint(1))
+        rig.name(3)
+        is_becoming(rig, "left alone it drains on", plain="draining")
+        rig.name(2, 3)
+        is_becoming(rig, "and under another number, but not who comes beside it",
+                    _1="healthy", _2="draining")
+        eq(rig.addresses(), [address(2), address(3)], "by the address")
+        drain(daemon, endpoint(1))
+        rig.name(1, 2, 3)
+        is_becoming(rig, "nor when all of them are drained, each for itself",
+                    _1="draining", _2="draining", _3="healthy")
+
+
+def test_a_drain_of_the_name_is_for_all_of_its_addresses():
+    with (rig := Servers([1, 2, 3], at_first=[1], host="localhost")) as (daemon, *_):
+        rig.wait(name="gpu")
+        drain(daemon, "gpu")
+        rig.name(1, 2)
+        is_becoming(rig, "what turns out to be two drains", _1="draining", _2="draining")
+        drain(daemon, endpoint(1), "undrain")
+        rig.name(1, 2, 3)
+        is_becoming(rig, "and who comes later, while it holds for one",
+                    _1="healthy", _2="draining", _3="draining")
+        rig.name(1)
+        is_becoming(rig, "an address that was undrained stays so", plain="healthy")
+
+
+def hand_over(rig):
+    """The process that serves from now on."""
+    daemon = rig.daemon
+    daemon.kill(harness.signal.SIGUSR2)
+    told = daemon.wait_stderr(r"process \d+ has taken over")
+    pid = int(re.search(r"process (\d+)", told)[1])
+    eq(daemon.process.wait(harness.BOUND_SECONDS), 0, "handed over", daemon.stderr)
+    return pid
+
+
+def end_process(pid):
+    os.kill(pid, harness.signal.SIGTERM)
+    eq(os.waitpid(pid, 0)[1], 0, "the new process ends with 0")
+
+
+def test_a_handover_keeps_numbers():
+    """Of a name that cannot be looked up just now, too."""
+    with (rig := Servers([1, 2, 3], at_first=[1, 2])) as (daemon, *_):
+        rig.wait(1, 2)
+        rig.name(2, 3)
+        wait_until(lambda: rig.addresses() == [address(3), address(2)])
+        rig.wait(1, 2)
+        drain(daemon, endpoint(1))
+        rig.name()
+        pid = hand_over(rig)
+        is_becoming(rig, "who was drained drains on", _1="draining", _2="healthy")
+        eq(rig.addresses(), [address(3), address(2)], "at its address")
+        eq(daemon.chat(MODEL).header("x-nexus-backend"), endpoint(2), "the other one serves")
+        end_process(pid)
+
+
+def test_a_handover_to_other_addresses():
+    """Those that the new process finds are not those of the old one."""
+    slow = {"health": QUICK | {"interval": 600}}
+    with (rig := Servers([1, 2, 3], at_first=[1, 2], **slow)) as (daemon, *_):
+        rig.wait(1, 2)
+        drain(daemon, endpoint(1))
+        rig.name(2, 3)
+        pid = hand_over(rig)
+        is_becoming(rig, "nobody there was drained", _1="healthy", _2="healthy")
+        eq(rig.addresses(), [address(3), address(2)], "who stays has its number")
+        end_process(pid)
+
+
+def test_a_handover_of_a_drained_name():
+    slow = {"health": QUICK | {"interval": 600}}
+    with (rig := Servers([1, 2, 3], at_first=[1, 2], host="localhost", **slow)) as (daemon, *_):
+        rig.wait(1, 2)
+        rig.name(1)
+        daemon.kill(harness.signal.SIGHUP)
+        is_becoming(rig, "one", plain="healthy")
+        drain(daemon, "gpu")
+        rig.name(1, 2)
+        daemon.kill(harness.signal.SIGHUP)
+        is_becoming(rig, "two again", _1="draining", _2="draining")
+        drain(daemon, endpoint(1), "undrain")
+        rig.name(1, 2, 3)
+        pid = hand_over(rig)
+        is_becoming(rig, "who is new in the new process drains with the name",
+                    _1="healthy", _2="draining", _3="draining")
+        end_process(pid)
 
 
 def test_reload_keeps_addresses():

@@ -104,7 +104,7 @@ UNUSED static void set_up(struct bed *bed, const char *states)
 		if (states[1] == '?')
 			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
 		if (states[1] == '~')
-			atomic_store(&backend->draining, true);
+			(void)backend_drain(backend);
 		if (states[1] == '*')
 			backend_hold(backend, UINT64_MAX);
 		if (states[1] == '/')

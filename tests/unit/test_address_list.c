@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/address_list.h"
 
+#include <errno.h>
+
 #include "config_fixture.h"
 #include "config/config_expand.h"
 #include "config/endpoint.h"
@@ -95,6 +97,58 @@ static void test_changes(void)
 	is_u64(list.n, RESOLVER_MAX_ADDRESSES, "and is taken whole");
 }
 
+static void test_alone(void)
+{
+	struct resolver_answer two = answer_of("10.0.0.1 10.0.0.2"),
+			       one = answer_of("10.0.0.2 ::1");
+	struct address_list list = {.n = 0};
+
+	(void)address_list_take(&list, &two);
+	is_text(list.alone, "", "none of two is alone");
+	(void)address_list_take(&list, &one);
+	is_text(list.alone, "10.0.0.2", "the one that is left");
+	ok(address_list_take(&list, &two), "two again");
+	is_text(list.alone, "", "are no one");
+}
+
+static const struct {
+	const char *text;
+	bool is_good;
+} written[] = {
+	{"10.0.0.1 10.0.0.2", true},
+	{"- 10.0.0.7 - fd00::1", true},
+	{"10.0.0.1", false},
+	{"- 10.0.0.1", false},
+	{"", false},
+	{"10.0.0.1  10.0.0.2", false},
+	{"10.0.0.1 host", false},
+};
+
+static void test_written(void)
+{
+	struct address_list list, full = {.n = 0};
+	struct buf text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++) {
+		bool is_good = address_list_read(str_of(written[i].text), &list) == 0;
+
+		ok(is_good == written[i].is_good, "\"%s\" is read", written[i].text);
+		buf_init(&text, 4096);
+		if (is_good && ok(address_list_write(&list, &text) == 0, "and written"))
+			ok(str_eq(buf_str(&text), str_of(written[i].text)), "as it was");
+		buf_done(&text);
+	}
+	for (; full.n < ADDRESS_LIST_MAX; full.n++)
+		(void)snprintf(full.texts[full.n], sizeof(full.texts[0]), "10.0.0.%zu", full.n);
+	buf_init(&text, 4096);
+	ok(address_list_write(&full, &text) == 0 && address_list_read(buf_str(&text), &list) == 0 &&
+		   list.n == full.n,
+	   "as many as there can be");
+	ok(buf_append(&text, " -", 2) == 0 && address_list_read(buf_str(&text), &list) == -EINVAL,
+	   "and no more");
+	buf_done(&text);
+}
+
 static void test_expanded(void)
 {
 	const char *texts[] = {"10.0.0.1", NULL, "fd00::1"};
@@ -105,10 +159,11 @@ static void test_expanded(void)
 
 	parse(&result, "backends = ( { name = \"gpu\"; type = \"vllm\"; url = \"http://gpu\"; "
 		       "models = [ \"m\" ]; }, { name = \"demo\"; type = \"demo\"; } );");
+	need(result.config);
 	config = config_expand(result.config, none);
 	ok(config == result.config, "nothing to expand");
 	config_unref(config);
-	config = config_expand(result.config, some);
+	config = need(config_expand(result.config, some));
 	done(&result); /* the other one holds it */
 	is_u64(config->n_backends, 3, "two for one");
 	is_text(config->backends[0].name, "gpu@1", "the first");
@@ -148,6 +203,8 @@ int main(void)
 {
 	test_answers();
 	test_changes();
+	test_alone();
+	test_written();
 	test_expanded();
 	test_hosts();
 	return tap_done();

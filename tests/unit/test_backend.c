@@ -28,7 +28,7 @@ static void test_average(void)
 		{2000, 1200}, /* (2000 + 4 * 1000) / 5 */
 		{1200, 1200}, {0, 960}, {UINT64_MAX, (UINT32_MAX + 4ull * 960) / 5},
 	};
-	struct backend *backend = backend_new(STR_LITERAL("a"));
+	struct backend *backend = need(backend_new(STR_LITERAL("a")));
 
 	is_u64(atomic_load(&backend->ema_usec), 0, "there is no average at first");
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -38,7 +38,7 @@ static void test_average(void)
 	}
 	backend_unref(backend);
 
-	backend = backend_new(STR_LITERAL("a"));
+	backend = need(backend_new(STR_LITERAL("a")));
 	backend_observe_latency(backend, 0);
 	is_u64(atomic_load(&backend->ema_usec), 1, "an answer in no time still counts as one");
 	backend_unref(backend);
@@ -53,7 +53,7 @@ static void *observe(void *context)
 
 static void test_threads(void)
 {
-	struct backend *backend = backend_new(STR_LITERAL("a"));
+	struct backend *backend = need(backend_new(STR_LITERAL("a")));
 	pthread_t threads[3];
 	size_t n = 0;
 
@@ -73,7 +73,7 @@ static void test_models(void)
 {
 	static const char *const first[] = {"b", "a", "b"};
 	static const char *const same[] = {"a", "b"};
-	struct backend *backend = backend_new(STR_LITERAL("a"));
+	struct backend *backend = need(backend_new(STR_LITERAL("a")));
 	struct backend_model *models;
 
 	ok(!backend_set_models(backend, NULL, 0), "none to none is no change");
@@ -104,8 +104,8 @@ static void test_list(void)
 	struct backend_config kept[] = {
 		{.name = (char[]){"q"}}, {.name = (char[]){"new"}}, {.name = (char[]){"a"}}};
 	const struct config config = {.backends = kept, .n_backends = ARRAY_SIZE(kept)};
-	struct backends *backends = backends_new();
-	struct backend *q, *gone;
+	struct backends *backends = need(backends_new());
+	struct backend *q, *other, *gone;
 	size_t n_found = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -121,8 +121,12 @@ static void test_list(void)
 	ok(!backends_find(backends, STR_LITERAL("")), "nor one without a name");
 	q = backends_find(backends, STR_LITERAL("q"));
 	ok(backends_obtain(backends, STR_LITERAL("q")) == q, "a name is one backend");
+	other = need(backend_new(STR_LITERAL("q")));
+	ok(backends_put(backends, other) == 0 && backends_find(backends, STR_LITERAL("q")) == other,
+	   "until another one is put in its place");
+	q = other;
 
-	gone = backend_ref(backends_find(backends, STR_LITERAL("z")));
+	gone = backend_ref(need(backends_find(backends, STR_LITERAL("z"))));
 	backends_keep_only(backends, &config);
 	ok(backends_find(backends, STR_LITERAL("q")) == q, "what is configured stays");
 	ok(backends_find(backends, STR_LITERAL("a")) != NULL, "all of it");
@@ -137,8 +141,26 @@ static void test_list(void)
 	ok(backends_free(NULL) == NULL, "and accepts it");
 }
 
+static void test_drain(void)
+{
+	struct backend *name = need(backend_new(STR_LITERAL("gpu")));
+	struct backend *address = need(backend_new(STR_LITERAL("gpu@2")));
+
+	ok(!backend_is_draining(name) && !backend_undrain(name), "nobody drains at first");
+	ok(backend_drain(name) && !backend_drain(name) && backend_is_draining(name), "once");
+	is_u64(atomic_load(&name->drain), BACKEND_DRAIN_NAME, "a plain name with all it has");
+	ok(backend_drain(address), "and a number");
+	is_u64(atomic_load(&address->drain), BACKEND_DRAIN_ADDRESS, "alone");
+	atomic_fetch_or(&address->drain, BACKEND_DRAIN_NAME);
+	ok(!backend_drain(address), "it drains, for whatever reason");
+	ok(backend_undrain(address) && !backend_is_draining(address), "and neither is left");
+	backend_unref(name);
+	backend_unref(address);
+}
+
 int main(void)
 {
+	test_drain();
 	test_average();
 	test_threads();
 	test_models();

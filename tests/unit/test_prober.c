@@ -89,6 +89,26 @@ static void test_reconfigure(void)
 }
 
 /* A reload, and then the end, while an answer is awaited. */
+/* The same address is somebody else's number for a moment, and its own again. */
+static void test_another_of_the_name(void)
+{
+	static struct bed bed;
+	struct backend *other;
+
+	bed_init(&bed);
+	bed.configs[0].health.interval = LONG_NS;
+	set_rule(&bed.server, 0, "GET /v1/models ", 200, ONE_MODEL);
+	configure(&bed, 0);
+	ok(wait_until(&bed, a_is_healthy), "a is checked");
+	other = backend_new(STR_LITERAL("a"));
+	if (!other || backends_put(bed.backends, other) < 0)
+		give_up("no memory");
+	configure(&bed, 0);
+	is_int(health_of_a(&bed), BACKEND_UNKNOWN, "another one of the name is to be known anew");
+	ok(wait_until(&bed, a_is_healthy) && backend_a(&bed) == other, "and is checked at once");
+	bed_done(&bed);
+}
+
 static void test_reconfigure_in_flight(void)
 {
 	static struct bed bed;
@@ -127,6 +147,7 @@ int main(void)
 		give_up("no libcurl");
 	test_demo();
 	test_reconfigure();
+	test_another_of_the_name();
 	test_reconfigure_in_flight();
 	client_global_done();
 	return tap_done();

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/succession.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "config/config_expand.h"
+#include "daemon/daemon_state.h"
+
+/* A name of the configuration, a blank, an address. */
+#define WHAT_MAX_BYTES 128
+
+/* Those in force under one name of the configuration. */
+struct kin {
+	struct backend *any, *same; /* the last one with the same address; NULL: there is none */
+	unsigned drain;             /* what of it is for all of them */
+};
+
+static bool is_kin(const struct backend_config *a, const struct backend_config *b)
+{
+	size_t n = config_name_length(a);
+
+	return config_name_length(b) == n && memcmp(a->name, b->name, n) == 0;
+}
+
+static unsigned drain_of(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->drain, memory_order_relaxed);
+}
+
+static struct kin find_kin(const struct route_table *table, const struct backend_config *config,
+			   const char *address)
+{
+	struct kin kin = {.drain = 0};
+
+	for (size_t i = 0; i < table->config->n_backends; i++) {
+		struct backend *backend = table->backends[i];
+
+		if (!is_kin(&table->config->backends[i], config))
+			continue;
+		kin.any = backend;
+		kin.drain |= drain_of(backend) & BACKEND_DRAIN_NAME;
+		if (address[0] && strcmp(backend->address, address) == 0)
+			kin.same = backend;
+	}
+	return kin;
+}
+
+static const char *address_of(const struct daemon *daemon, const struct backend_config *config)
+{
+	if (config->address)
+		return config->address;
+	return address_book_alone(daemon->address_book, config->name);
+}
+
+/* A reference; NULL for no memory. */
+static struct backend *make_backend(const struct daemon *daemon,
+				    const struct backend_config *config)
+{
+	const char *address = address_of(daemon, config);
+	struct kin kin = find_kin(daemon->table, config, address);
+	struct backend *backend;
+
+	if (kin.same && strcmp(kin.same->name, config->name) == 0)
+		return backend_ref(kin.same);
+	backend = backend_new(str_of(config->name));
+	if (!backend)
+		return NULL;
+	memcpy(backend->address, address, strlen(address) + 1);
+	if (kin.any && backend_copy_models(backend, kin.any) < 0)
+		return backend_unref(backend);
+	return backend;
+}
+
+/* Behind a plain name libcurl finds the way: whatever the address, it stays the same backend. */
+static bool is_known(const struct daemon *daemon, const struct backend_config *config)
+{
+	const struct backend *known = backends_find(daemon->backends, str_of(config->name));
+
+	return known && (!config->address || strcmp(known->address, config->address) == 0);
+}
+
+int succession_introduce(struct daemon *daemon, const struct config *config)
+{
+	for (size_t i = 0; i < config->n_backends; i++) {
+		struct backend *backend;
+
+		if (is_known(daemon, &config->backends[i]))
+			continue;
+		backend = make_backend(daemon, &config->backends[i]);
+		if (!backend)
+			return -ENOMEM;
+		if (backends_put(daemon->backends, backend) < 0) {
+			backend_unref(backend);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static bool has(const struct route_table *table, const struct backend *backend)
+{
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		if (table->backends[i] == backend)
+			return true;
+	return false;
+}
+
+void succession_hand_on(const struct route_table *before, const struct route_table *table)
+{
+	for (size_t i = 0; before && i < table->config->n_backends; i++) {
+		struct backend *backend = table->backends[i];
+		struct kin kin;
+
+		if (has(before, backend))
+			continue;
+		kin = find_kin(before, &table->config->backends[i], backend->address);
+		atomic_fetch_or_explicit(&backend->drain, kin.same ? drain_of(kin.same) : kin.drain,
+					 memory_order_relaxed);
+	}
+}
+
+/* A backend that has its host's name alone is told of by the address under which it was drained. */
+static int tell_of_address(const struct route_table *table, size_t index, succession_tell_fn *tell,
+			   void *context)
+{
+	const struct backend_config *config = &table->config->backends[index];
+	const struct backend *backend = table->backends[index];
+	unsigned drain = drain_of(backend), all = find_kin(table, config, "").drain;
+	char text[WHAT_MAX_BYTES];
+	struct str what = {text, 0};
+	int r = 0;
+
+	if (!backend->address[0])
+		return 0;
+	what.n = (size_t)snprintf(text, sizeof(text), "%.*s %s", (int)config_name_length(config),
+				  config->name, backend->address);
+	if (all & ~drain)
+		r = tell(context, false, what);
+	if (r == 0 && (drain & BACKEND_DRAIN_ADDRESS))
+		r = tell(context, true, what);
+	return r;
+}
+
+/* First what is said of the names, then how each address differs. */
+void succession_tell_drains(const struct route_table *table, succession_tell_fn *tell,
+			    void *context)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < table->config->n_backends && r == 0; i++) {
+		const struct backend_config *config = &table->config->backends[i];
+		struct str name = {config->name, config_name_length(config)};
+
+		if (drain_of(table->backends[i]) & BACKEND_DRAIN_NAME)
+			r = tell(context, true, name);
+	}
+	for (size_t i = 0; i < table->config->n_backends && r == 0; i++)
+		r = tell_of_address(table, i, tell, context);
+}
+
+static bool is_at(struct backend *backend, const struct backend_config *config, struct str address)
+{
+	/* Not looked up yet, or found alone in silence: it is known by what is said of it. */
+	if (!config->address && !backend->address[0] && address.n < sizeof(backend->address))
+		memcpy(backend->address, address.p, address.n);
+	return str_eq(str_of(backend->address), address);
+}
+
+void succession_set_drain(struct daemon *daemon, bool drained, struct str what)
+{
+	struct str name = str_split(&what, ' ');
+
+	for (size_t i = 0; i < daemon->config->n_backends; i++) {
+		const struct backend_config *config = &daemon->config->backends[i];
+		struct backend *backend = backends_find(daemon->backends, str_of(config->name));
+
+		if (!backend ||
+		    !str_eq(name, (struct str){config->name, config_name_length(config)}))
+			continue;
+		if (what.n > 0 && !is_at(backend, config, what))
+			continue;
+		if (drained)
+			atomic_fetch_or_explicit(&backend->drain,
+						 what.n ? BACKEND_DRAIN_ADDRESS
+							: BACKEND_DRAIN_NAME,
+						 memory_order_relaxed);
+		else
+			atomic_store_explicit(&backend->drain, 0, memory_order_relaxed);
+	}
+}
