@@ -129,7 +129,7 @@ UNUSED static void bed_done(struct bed *bed)
 
 UNUSED static struct backend *backend_a(struct bed *bed)
 {
-	return backends_find(bed->backends, STR_LITERAL("a"));
+	return need(backends_find(bed->backends, STR_LITERAL("a")));
 }
 
 UNUSED static int health_of_a(struct bed *bed)

@@ -34,7 +34,7 @@ static void enter_many(struct census *census, int n)
 
 static void test_places(void)
 {
-	struct census *census = census_new();
+	struct census *census = need(census_new());
 
 	set_ceilings(census, 2, 0);
 	is_int(census_enter(census, false), CENSUS_REGULAR, "the first place");
@@ -73,7 +73,7 @@ static void test_addresses(void)
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
 		struct sockaddr_storage first = address(pairs[i].first);
 		struct sockaddr_storage second = address(pairs[i].second);
-		struct census *census = census_new();
+		struct census *census = need(census_new());
 		struct census_origin origin, other;
 
 		set_ceilings(census, 10, 1);
@@ -91,7 +91,7 @@ static void test_addresses(void)
 static void test_ceiling_of_an_address(void)
 {
 	struct sockaddr_storage client = address("192.0.2.1");
-	struct census *census = census_new();
+	struct census *census = need(census_new());
 	struct census_origin origin, uncounted;
 
 	set_ceilings(census, 10, 0);
@@ -115,7 +115,7 @@ static void test_ceiling_of_an_address(void)
 
 static void test_bodies(void)
 {
-	struct census *census = census_new();
+	struct census *census = need(census_new());
 
 	set_ceilings(census, 10, 0);
 	ok(census_hold(census, 60) && census_hold(census, 40), "bodies that fit together");

@@ -207,6 +207,7 @@ static void test_references(void)
 	struct result result;
 
 	parse(&result, "");
+	need(result.config);
 	ok(config_ref(result.config) == result.config, "a reference");
 	ok(!config_unref(result.config), "one of two dropped");
 	is_u64(result.config->n_backends, 2, "still there");
@@ -220,11 +221,11 @@ static const struct {
 } changes[] = {
 	{"", "", "", 0},
 	{"", full,
-	 "workers, limits.max_header, metrics.label_values, metrics.naming, "
+	 "workers, limits.max_header, timeouts.idle, metrics.label_values, metrics.naming, "
 	 "metrics.exemplars, metrics.created, metrics.buckets.duration, metrics.buckets.tokens, "
 	 "metrics.max_series, "
 	 "metrics.max_series_per_family",
-	 10},
+	 11},
 	{full, full, "", 0},
 	{"", "log: { level = \"debug\"; }; timeouts: { head = 1; };", "", 0},
 	{"", "workers = 2; metrics: { max_series = 7; max_series_per_family = 3; };",
@@ -243,6 +244,8 @@ static void test_restart_differences(void)
 		buf_init(&out, 1000);
 		parse(&one, changes[i].one);
 		parse(&other, changes[i].other);
+		need(one.config);
+		need(other.config);
 		n = config_restart_differences(one.config, other.config, &out);
 		is_int(n, changes[i].n, "%d differences", changes[i].n);
 		ok(str_eq(buf_str(&out), str_of(changes[i].differences)), "\"%s\"",

@@ -24,12 +24,10 @@ static void scene_init(struct scene *scene)
 {
 	const struct registry_options options = {.max_series = 100, .max_series_per_family = 100};
 
-	*scene = (struct scene){.registry = registry_new(&options)};
-	scene->slab = registry_slab_new(scene->registry);
-	scene->bundle = bundle_find(scene->registry, STR_LITERAL("m"), STR_LITERAL("b"));
-	scene->history = history_new(scene->registry);
-	if (!scene->slab || !scene->bundle || !scene->history)
-		abort();
+	*scene = (struct scene){.registry = need(registry_new(&options))};
+	scene->slab = need(registry_slab_new(scene->registry));
+	scene->bundle = need(bundle_find(scene->registry, STR_LITERAL("m"), STR_LITERAL("b")));
+	scene->history = need(history_new(scene->registry));
 }
 
 static void scene_done(struct scene *scene)
@@ -177,7 +175,7 @@ static void test_readers(void)
 
 static void test_start(void)
 {
-	struct loop *loop = loop_new();
+	struct loop *loop = need(loop_new());
 	struct scene scene;
 	uint64_t before = clock_monotonic_ns();
 

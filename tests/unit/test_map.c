@@ -8,7 +8,7 @@
 
 static void test_basics(void)
 {
-	struct map *map = map_new();
+	struct map *map = need(map_new());
 	int one, two;
 	struct str key;
 	size_t cursor = 0;
@@ -35,7 +35,7 @@ static void test_basics(void)
 
 static void test_keys_are_copied(void)
 {
-	struct map *map = map_new();
+	struct map *map = need(map_new());
 	char name[] = "name";
 	int value;
 
@@ -76,7 +76,7 @@ static void test_model(void)
 	static char storage[KEYS];
 	char *values[KEYS] = {NULL};
 	struct hash_random random;
-	struct map *map = map_new();
+	struct map *map = need(map_new());
 	bool same = true;
 	size_t count = 0;
 	char text[16];

@@ -15,7 +15,7 @@ static bool served_two(struct bed *bed)
 
 static bool b_is_healthy(struct bed *bed)
 {
-	return backend_is_healthy(backends_find(bed->backends, STR_LITERAL("b")));
+	return backend_is_healthy(need(backends_find(bed->backends, STR_LITERAL("b"))));
 }
 
 static bool is_hanging(struct bed *bed)

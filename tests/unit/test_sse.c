@@ -118,7 +118,7 @@ static void expected_shape(const struct stream *stream, char *shape, char *text)
 /* Heap copies of the exact size let the sanitizer see a read past the piece. */
 static int feed(struct sse *sse, struct str piece, struct log *log)
 {
-	char *copy = malloc(piece.n ? piece.n : 1);
+	char *copy = need(malloc(piece.n ? piece.n : 1));
 	int r;
 
 	if (piece.n)
@@ -234,7 +234,7 @@ static bool free_and_stop(void *context, const struct sse_frame *frame)
 
 static void test_free_inside(void)
 {
-	struct sse *sse = malloc(sizeof(*sse));
+	struct sse *sse = need(malloc(sizeof(*sse)));
 
 	sse_init(sse, ROOMY);
 	ok(sse_feed(sse, STR_LITERAL("data"), free_and_stop, &sse) == 0 && sse, "held");

@@ -104,17 +104,17 @@ static void test_end(struct statsd *statsd, struct registry *registry, struct sl
 int main(void)
 {
 	const struct registry_options options = {.max_series = 1000, .max_series_per_family = 100};
-	struct registry *registry = registry_new(&options);
+	struct registry *registry = need(registry_new(&options));
 	struct statsd_inputs inputs = {
-		.loop = loop_new(), .registry = registry, .changed = changed};
+		.loop = need(loop_new()), .registry = registry, .changed = changed};
 	char directory[] = "/tmp/nexusd-test-XXXXXX";
 	struct receiver receiver;
 	struct statsd *statsd;
 
-	inputs.slab = registry_slab_new(registry);
+	inputs.slab = need(registry_slab_new(registry));
 	inputs.context = inputs.loop;
-	statsd = inputs.slab && inputs.loop ? statsd_new(&inputs) : NULL;
-	if (!ok(statsd && mkdtemp(directory), "all is there"))
+	statsd = need(statsd_new(&inputs));
+	if (!ok(mkdtemp(directory), "all is there"))
 		return tap_done();
 	snprintf(receiver.path, sizeof(receiver.path), "%s/s", directory);
 	test_life(statsd, inputs.loop, &receiver);
