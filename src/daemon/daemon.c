@@ -285,7 +285,10 @@ static int signals_up(struct daemon *daemon)
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return -EINVAL;
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return fd < 0 ? -errno : loop_watch(daemon->loop, &daemon->signals, fd, EPOLLIN);
+	if (fd >= 0)
+		return loop_watch(daemon->loop, &daemon->signals, fd, EPOLLIN);
+	log_event(MESSAGE_START_FAILED, "cannot take signals: %s", strerror(errno));
+	return -errno;
 }
 
 static void signals_down(struct daemon *daemon)
