@@ -36,6 +36,7 @@ UNUSED static void bed_init(struct bed *bed)
 		bed->fleet.backend_configs[i].priority = i;
 	free(bed->fleet.config.routing.strategy);
 	bed->fleet.config.routing.strategy = strdup("priority_only");
+	fleet_need(bed->fleet.config.routing.strategy);
 	bed->table = fleet_build(&bed->fleet, NULL);
 	hash_random_init(&bed->random, (struct hash_seed){3, 4});
 }

@@ -53,6 +53,7 @@ UNUSED static void fleet_init(struct fleet *fleet)
 	fleet->config.metrics.birth_models = 32;
 	fleet->backends = backends_new();
 	fleet->registry = registry_new(&options);
+	fleet_need(fleet->config.routing.strategy);
 	fleet_need(fleet->backends);
 	fleet_need(fleet->registry);
 }

@@ -58,7 +58,7 @@ static struct tally tally_of(struct registry *registry)
 static void test_birth(void)
 {
 	struct registry *registry = registry_or_die(1000);
-	struct bundle *bundle = bundle_find(registry, S("m"), S("b"));
+	struct bundle *bundle = need(bundle_find(registry, S("m"), S("b")));
 	struct tally tally;
 
 	ok(bundle && bundle_find(registry, S("m"), S("b")) == bundle, "a pair has one bundle");
@@ -81,7 +81,7 @@ static void test_birth(void)
 static void test_series(void)
 {
 	struct registry *registry = registry_or_die(5000);
-	struct bundle *bundle = bundle_find(registry, S("m"), S("b"));
+	struct bundle *bundle = need(bundle_find(registry, S("m"), S("b")));
 	struct str values[] = {S("m"), S("b"), S("")};
 	size_t wrong = 0;
 
@@ -120,9 +120,9 @@ static void test_series(void)
 static void test_budget(void)
 {
 	struct registry *registry = registry_or_die(2);
-	struct bundle *a = bundle_find(registry, S("a"), S("b"));
-	struct bundle *c = bundle_find(registry, S("c"), S("b"));
-	struct bundle *d = bundle_find(registry, S("d"), S("b"));
+	struct bundle *a = need(bundle_find(registry, S("a"), S("b")));
+	struct bundle *c = need(bundle_find(registry, S("c"), S("b")));
+	struct bundle *d = need(bundle_find(registry, S("d"), S("b")));
 
 	ok(a && c && d && a != c && c != d, "bundles within the budget");
 	ok(bundle_find(registry, S("e"), S("b")) == d, "all beyond it are one");

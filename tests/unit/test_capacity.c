@@ -181,7 +181,7 @@ static void *rush(void *context)
 
 static void test_crowd(void)
 {
-	struct crowd crowd = {.backend = backend_new(STR_LITERAL("a"))};
+	struct crowd crowd = {.backend = need(backend_new(STR_LITERAL("a")))};
 	pthread_t threads[4];
 	size_t n = 0;
 

@@ -42,7 +42,7 @@ static char *text_of(bool random)
 static void test_pieces(bool random, size_t piece_bytes)
 {
 	char *text = text_of(random), *back = malloc(TEXT_BYTES + 1);
-	struct gzip *gzip = gzip_new();
+	struct gzip *gzip = need(gzip_new());
 	struct buf out;
 	size_t at = 0, n_silent = 0;
 	bool ended;
@@ -74,7 +74,7 @@ static void test_pieces(bool random, size_t piece_bytes)
 
 static void test_ceiling(void)
 {
-	struct gzip *gzip = gzip_new();
+	struct gzip *gzip = need(gzip_new());
 	char *text = text_of(true);
 	struct buf out;
 
@@ -88,7 +88,7 @@ static void test_ceiling(void)
 
 static void test_empty(void)
 {
-	struct gzip *gzip = gzip_new();
+	struct gzip *gzip = need(gzip_new());
 	struct buf out;
 	char back[1];
 	bool ended;

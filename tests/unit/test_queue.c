@@ -42,9 +42,9 @@ static void scene_init(struct scene *scene)
 	bed_init(&scene->bed);
 	set_up(&scene->bed, "b- c- d-");
 	scene->bed.fleet.config.routing.max_retries = 1;
-	scene->queue = queue_new();
-	scene->loop = loop_new();
-	scene->mailbox = mailbox_new(scene->loop);
+	scene->queue = need(queue_new());
+	scene->loop = need(loop_new());
+	scene->mailbox = need(mailbox_new(scene->loop));
 	scene->a = fleet_backend(&scene->bed.fleet, "a");
 	atomic_store(&scene->a->places, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(scene->clients); i++) {
@@ -73,7 +73,7 @@ static void scene_done(struct scene *scene)
 static int enter(struct scene *scene, size_t i, enum queue_lane lane, size_t most)
 {
 	struct client *client = &scene->clients[i];
-	struct waiter *waiter = waiter_new(scene->mailbox, woken, client);
+	struct waiter *waiter = need(waiter_new(scene->mailbox, woken, client));
 	int r;
 
 	fleet_need(waiter);
@@ -332,9 +332,9 @@ static void have_a_place(struct crowd *crowd)
 static void *work(void *context)
 {
 	struct crowd *crowd = context;
-	struct loop *loop = loop_new();
+	struct loop *loop = need(loop_new());
 	struct client client = {.queue = crowd->scene->queue, .loop = loop};
-	struct mailbox *mailbox = mailbox_new(loop);
+	struct mailbox *mailbox = need(mailbox_new(loop));
 	struct hash_random random;
 	int r;
 
@@ -350,7 +350,7 @@ static void *work(void *context)
 			have_a_place(crowd);
 			continue;
 		}
-		waiter = waiter_new(mailbox, woken, &client);
+		waiter = need(waiter_new(mailbox, woken, &client));
 		fleet_need(waiter);
 		r = queue_enter(client.queue, &client.entry, QUEUE_NORMAL, 99, waiter);
 		assert(r == 0);

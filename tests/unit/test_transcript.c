@@ -233,7 +233,7 @@ static void test_damage(void)
 	if (transcript_send(&bed.transcript) < 0)
 		abort();
 	for (size_t n = 0; n < bed.sent.len; n++) {
-		copy = malloc(n + 1);
+		copy = need(malloc(n + 1));
 		memcpy(copy, bed.sent.data, n);
 		(void)!transcript_absorb(bed.new, bed.inherited, (struct str){copy, n});
 		free(copy);
@@ -243,7 +243,7 @@ static void test_damage(void)
 	       -EINVAL, "a piece that breaks off is refused");
 	for (size_t i = 0; i < bed.sent.len; i++)
 		for (int value = 0; value < 256; value += 51) {
-			copy = malloc(bed.sent.len);
+			copy = need(malloc(bed.sent.len));
 			memcpy(copy, bed.sent.data, bed.sent.len);
 			copy[i] = (char)value;
 			(void)!transcript_absorb(bed.new, bed.inherited,
