@@ -201,18 +201,22 @@ static bool is_object(struct str text)
 static int refuse_json(struct model_request_error *error, enum json_error why,
 		       const struct jsonscan *scan)
 {
+	static const struct {
+		const char *what, *advice;
+	} names[] = {
+		[JSON_DUPLICATE_NAME] = {"comes twice, the second time", "send it once"},
+		[JSON_NUL_IN_NAME] = {"has U+0000 in its name", "send it without"},
+		[JSON_NAME_IN_CASE] = {"comes in another case", "write it as it is here"},
+	};
 	const char *name;
 
-	if (why != JSON_DUPLICATE_NAME && why != JSON_NUL_IN_NAME)
+	if (why >= ARRAY_SIZE(names) || !names[why].what)
 		return refuse(error, PROBLEM_INVALID_JSON, NULL,
 			      "The request body is not valid JSON: %s at byte %zu.",
 			      json_error_text(why), scan->error_offset);
 	name = paths[scan->error_path].segments[0];
-	return refuse(error, PROBLEM_INVALID_FIELD, name,
-		      why == JSON_DUPLICATE_NAME
-			      ? "\"%s\" comes twice, the second time at byte %zu; send it once."
-			      : "\"%s\" has U+0000 in its name at byte %zu; send it without.",
-		      name, scan->error_offset);
+	return refuse(error, PROBLEM_INVALID_FIELD, name, "\"%s\" %s at byte %zu; %s.", name,
+		      names[why].what, scan->error_offset, names[why].advice);
 }
 
 int model_request_parse(struct model_request *wanted, struct str text,
@@ -224,6 +228,7 @@ int model_request_parse(struct model_request *wanted, struct str text,
 		.n_paths = ARRAY_SIZE(paths),
 		.found = found,
 		.context = &parse,
+		.judges_names = true,
 	};
 	enum json_error error;
 	int r;

@@ -167,6 +167,13 @@ static void note_content(struct relay *relay)
 	relay->last_content_ns = now;
 }
 
+/* Not if it is the usage that nexusd asked for, and nothing else. An error tells why the stream
+ * ends, whatever stands in it. */
+static bool is_for_client(const struct relay *relay, const struct frame_facts *facts)
+{
+	return facts->error || facts->choice || !facts->usage || !relay->asks_usage;
+}
+
 /* Commits, notes what the frame says, and tells whether it goes to the client. */
 static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 {
@@ -194,7 +201,7 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 	/* The last one seen counts, never a sum. */
 	if (facts.tokens.seen)
 		relay->usage = facts.tokens;
-	return !(facts.usage && !facts.choice && relay->asks_usage);
+	return is_for_client(relay, &facts);
 }
 
 static bool is_blank(struct str raw)
@@ -237,6 +244,7 @@ struct verdict stream_data(struct relay *relay, struct str data)
 static void take_rest(struct relay *relay)
 {
 	struct str rest = sse_rest(&relay->sse), data;
+	struct frame_facts facts = {0};
 
 	if (!rest.n || !relay->committed)
 		return;
@@ -245,8 +253,11 @@ static void take_rest(struct relay *relay)
 		while (data.n && (data.p[data.n - 1] == '\n' || data.p[data.n - 1] == '\r'))
 			data.n--;
 		relay->stream_done |= is_done(data);
+		facts = read_frame(relay, data);
 	}
-	if (relay->stream_done || relay->stream_finished)
+	if (facts.tokens.seen)
+		relay->usage = facts.tokens;
+	if ((relay->stream_done || relay->stream_finished) && is_for_client(relay, &facts))
 		relay->stream_stuck = exchange_write(relay->request->exchange, rest) < 0;
 }
 

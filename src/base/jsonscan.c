@@ -32,6 +32,7 @@ static const char *const error_texts[] = {
 	[JSON_TRAILING_BYTES] = "bytes after the end of the document",
 	[JSON_NUL_IN_NAME] = "U+0000 in the name of a member",
 	[JSON_DUPLICATE_NAME] = "a member that comes twice",
+	[JSON_NAME_IN_CASE] = "the name of a member in another case",
 };
 
 const char *json_error_text(enum json_error error)
@@ -145,7 +146,7 @@ static uint32_t match_name(const struct scanner *s, uint32_t inside, unsigned in
 	return matching;
 }
 
-/* Those of the paths whose first name some reader takes `name` for. */
+/* Those of the paths whose first name, in lower case, some reader takes `name` for. */
 static uint32_t match_alike(const struct scanner *s, uint32_t inside, struct str name)
 {
 	uint32_t matching = 0;
@@ -153,7 +154,7 @@ static uint32_t match_alike(const struct scanner *s, uint32_t inside, struct str
 	for (; inside; inside &= inside - 1) {
 		int i = __builtin_ctz(inside);
 
-		if (str_eq_nocase(str_of(s->scan->paths[i].segments[0]), name))
+		if (str_folds_to(name, str_of(s->scan->paths[i].segments[0])))
 			matching |= UINT32_C(1) << i;
 	}
 	return matching;
@@ -245,15 +246,22 @@ static enum json_error judge_top_name(struct scanner *s, uint32_t inside, struct
 {
 	struct str cut = {name.p, strnlen(name.p, name.n)};
 	uint32_t alike = match_alike(s, inside, cut);
+	enum json_error error = JSON_OK;
+	size_t path;
 
 	if (!alike)
 		return JSON_OK;
-	if (cut.n == name.n && !(alike & s->seen)) {
-		s->seen |= alike;
-		return JSON_OK;
-	}
-	s->scan->error_path = (size_t)__builtin_ctz(alike);
-	return cut.n < name.n ? JSON_NUL_IN_NAME : JSON_DUPLICATE_NAME;
+	path = (size_t)__builtin_ctz(alike);
+	if (cut.n < name.n)
+		error = JSON_NUL_IN_NAME;
+	else if (!str_eq(name, str_of(s->scan->paths[path].segments[0])))
+		error = JSON_NAME_IN_CASE;
+	else if (alike & s->seen)
+		error = JSON_DUPLICATE_NAME;
+	s->seen |= alike;
+	if (error != JSON_OK)
+		s->scan->error_path = path;
+	return error;
 }
 
 /* What a name that was scanned means: the paths that lead on into its value. */
@@ -272,7 +280,7 @@ static enum json_error judge_name(struct scanner *s, const struct jsonstring *st
 	/* The names of paths are shorter than a block. */
 	if (string->has_escape || name.n > JSONSTRING_SHORT_BYTES)
 		name = jsonstring_begin(name, block);
-	if (s->depth == 1)
+	if (s->depth == 1 && s->scan->judges_names)
 		error = judge_top_name(s, inside, name);
 	*ret_here = match_name(s, inside, s->depth - 1, name);
 	return error;

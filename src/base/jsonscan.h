@@ -50,7 +50,8 @@ enum json_error {
 	JSON_TRAILING_BYTES,
 	/* At the top, of the first name of a path: */
 	JSON_NUL_IN_NAME,    /* it stands there with U+0000 behind it, where C texts end */
-	JSON_DUPLICATE_NAME, /* it comes twice, in whatever case: Go's readers do not mind it */
+	JSON_DUPLICATE_NAME, /* it comes twice */
+	JSON_NAME_IN_CASE,   /* it comes in another case: Go's readers do not mind that */
 };
 
 struct jsonscan {
@@ -59,8 +60,11 @@ struct jsonscan {
 	/* Called once the value is complete, in the order in which the values end. */
 	void (*found)(void *context, size_t path_index, struct json_value value);
 	void *context;
-	/* Out: where the first error stands, in bytes from the start; for JSON_NUL_IN_NAME and
-	 * JSON_DUPLICATE_NAME a path whose first name it is about. */
+	/* A first name that some reader may take for that of a path, or for another one, is an
+	 * error. */
+	bool judges_names;
+	/* Out: where the first error stands, in bytes from the start; for JSON_NUL_IN_NAME,
+	 * JSON_DUPLICATE_NAME and JSON_NAME_IN_CASE a path whose first name it is about. */
 	size_t error_offset, error_path;
 	bool has_nul_name; /* out: U+0000 stands in some name, at any depth */
 };

@@ -29,6 +29,34 @@ bool str_eq_nocase(struct str a, struct str b)
 	return true;
 }
 
+/* The first character of `s`, folded if that is ASCII; else only its first byte. */
+static char take_folded(struct str *s)
+{
+	static const struct {
+		struct str text;
+		char folded;
+	} odd[] = {{STR_INIT("\xC5\xBF"), 's'}, {STR_INIT("\xE2\x84\xAA"), 'k'}};
+	struct str all = *s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		if (!str_has_prefix(all, odd[i].text))
+			continue;
+		*s = (struct str){all.p + odd[i].text.n, all.n - odd[i].text.n};
+		return odd[i].folded;
+	}
+	*s = (struct str){all.p + 1, all.n - 1};
+	return (char)ascii_lower(*all.p);
+}
+
+bool str_folds_to(struct str s, struct str lower)
+{
+	size_t i = 0;
+
+	while (s.n > 0 && i < lower.n && take_folded(&s) == lower.p[i])
+		i++;
+	return s.n == 0 && i == lower.n;
+}
+
 bool str_has_prefix(struct str s, struct str prefix)
 {
 	return s.n >= prefix.n && str_eq((struct str){s.p, prefix.n}, prefix);

@@ -39,6 +39,9 @@ static inline bool str_eq(struct str a, struct str b)
 int str_compare(struct str a, struct str b);
 /* ASCII case-insensitive equality, as HTTP names and tokens compare. */
 bool str_eq_nocase(struct str a, struct str b);
+/* Is it this ASCII text in lower case, once its case is folded as Unicode does? There a long s and
+ * the Kelvin sign are letters of ASCII, too. */
+bool str_folds_to(struct str s, struct str lower);
 bool str_has_prefix(struct str s, struct str prefix);
 /* Without leading and trailing SP and HTAB. */
 struct str str_trim(struct str s);

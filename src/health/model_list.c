@@ -59,6 +59,7 @@ static bool has_list(struct str body, const char *name, bool may_be_null)
 		.n_paths = 1,
 		.found = note_member,
 		.context = &member,
+		.judges_names = true,
 	};
 
 	if (jsonscan_run(&scan, body) != JSON_OK || !member.is_there)

@@ -76,7 +76,8 @@ static bool is_null(struct str text)
 
 static bool is_about_names(enum json_error error)
 {
-	return error == JSON_DUPLICATE_NAME || error == JSON_NUL_IN_NAME;
+	return error == JSON_DUPLICATE_NAME || error == JSON_NUL_IN_NAME ||
+	       error == JSON_NAME_IN_CASE;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					       .n_paths = ARRAY_SIZE(paths),
 					       .found = found,
 					       .context = &text,
+					       .judges_names = true,
 				       };
 	enum json_error routed = jsonscan_run(&with, text), error = jsonscan_run(&without, text);
 	struct json_object *object;

@@ -80,6 +80,8 @@ FIELDS = {
     "model with NUL in its name": (b'{"model":"llama3:70b","model\\u0000x":"evil"}', "model"),
     "model twice": (b'{"model":"llama3:70b","model":"evil"}', "model"),
     "model twice, escaped": (b'{"model":"llama3:70b","mod\\u0065l":"evil"}', "model"),
+    "stream in capitals": (b'{"model":"llama3:70b","STREAM":true}', "stream"),
+    "stream with a long s": ('{"model":"llama3:70b","\u017ftream":true}'.encode(), "stream"),
     "model twice, in capitals": (b'{"model":"llama3:70b","MODEL":"evil"}', "model"),
     "stream twice": (b'{"model":"llama3:70b","stream":false,"stream":true}', "stream"),
     "stream string": (b'{"model":"llama3:70b","stream":"yes"}', "stream"),

@@ -293,6 +293,30 @@ def test_usage_is_the_last_value_seen():
     added.check("nexus_tokens_total_sum", 9, type="prompt", model=LABEL)
 
 
+def test_an_error_event_with_usage():
+    daemon, a, _ = two()
+    content = 'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    error = 'data: {"error":{"message":"boom"},"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+    with Counting(daemon) as added:
+        a.behave({"body": content + error, "headers": {"Content-Type": "text/event-stream"}})
+        eq(daemon.stream(MODEL).read_rest().decode(), content + error, "it is the client's")
+    added.check_request(LABEL, "a", 502, "backend_error")
+
+
+def test_usage_at_the_very_end():
+    """The last event lacks its blank line: what is asked for is counted, and not handed on."""
+    daemon, a, _ = two()
+    content = ('data: {"choices":[{"index":0,"delta":{"content":"x"},'
+               '"finish_reason":"stop"}]}\n\n')
+    usage = 'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}\n'
+    with Counting(daemon) as added:
+        a.behave({"body": content + usage, "headers": {"Content-Type": "text/event-stream"}})
+        eq(daemon.stream(MODEL).read_rest().decode(), content, "it is not the client's")
+    added.check_request(LABEL, "a", 200)
+    added.check("nexus_tokens_total_sum", 7, type="prompt")
+    added.check("nexus_usage_missing_total", 0, model=LABEL, backend="a")
+
+
 def test_usage_that_says_nothing_is_none():
     daemon, a, _ = two()
     for usage in ("{}", '{"total_tokens":9}', '{"prompt_tokens":-1,"completion_tokens":"7"}'):
@@ -322,16 +346,16 @@ def test_encoded_streams_pass_as_they_come():
 
 
 def test_surplus_bytes_behind_a_stream():
-    daemon, a, _ = two()
-    a.behave({"fault": "extra_stream"})
-    with Counting(daemon) as added:
+    # Not after the others, whose connections the backend may close just now.
+    with pair() as (daemon, a, _), Counting(daemon) as added:
+        a.behave({"fault": "extra_stream"})
         stream = daemon.stream(MODEL)
         raw = stream.read_rest()
         answers = [daemon.chat(MODEL) for _ in range(2)]
-    eq((raw, stream.is_cut), (a.log()[0].answer, False), "the stream is what was framed")
-    eq([(x.status, b"evil" in x.body) for x in answers], [(200, False)] * 2,
-       "what is behind it answers nobody")
-    added.check_request(LABEL, "a", 200, n=3)
+        eq((raw, stream.is_cut), (a.log()[0].answer, False), "the stream is what was framed")
+        eq([(x.status, b"evil" in x.body) for x in answers], [(200, False)] * 2,
+           "what is behind it answers nobody")
+    added.check("nexus_requests_total", 3, model=LABEL, status="200")
 
 
 def test_chunks_without_choices_are_not_all_usage():

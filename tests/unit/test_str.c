@@ -24,6 +24,13 @@ static void test_compare(void)
 	ok(!str_eq_nocase(S("@"), S("`")), "only letters have case");
 	ok(!str_eq_nocase(S("\xC3\x84"), S("\xC3\xA4")), "only ASCII letters have case");
 	ok(!str_eq_nocase(S("a"), S("ab")), "lengths count without case too");
+	ok(str_folds_to(S("mo-Del"), S("mo-del")), "case is folded");
+	ok(str_folds_to(S("\xC5\xBF\xE2\x84\xAAs"), S("sks")), "also of what folds to ASCII");
+	ok(str_folds_to(S(""), S("")), "nothing is nothing");
+	ok(!str_folds_to(S("ab"), S("a")) && !str_folds_to(S("a"), S("ab")),
+	   "it is all or nothing");
+	ok(!str_folds_to(S("\xC5"), S("s")) && !str_folds_to(S("ac"), S("ab")),
+	   "other texts differ");
 	ok(str_has_prefix(S("Bearer x"), S("Bearer ")), "a prefix is found");
 	ok(str_has_prefix(S("x"), S("")), "the empty text is a prefix of all");
 	ok(!str_has_prefix(S("Bear"), S("Bearer ")), "a longer text is no prefix");
