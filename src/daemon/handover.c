@@ -150,10 +150,14 @@ static int send_drain(void *context, bool drained, struct str what)
 static void tell_state(struct handover *handover)
 {
 	send_counts(handover);
+	if (handover->channel.fd < 0) {
+		(void)kill(handover->pid, SIGTERM);
+		fail(handover, "the new process takes no counts");
+		return;
+	}
 	succession_tell_drains(handover->daemon->table, send_drain, handover);
 	/* Should it be gone, the channel says so next. */
-	if (handover->channel.fd >= 0)
-		(void)!channel_send(handover->channel.fd, CHANNEL_COUNTED, (struct str){0});
+	(void)!channel_send(handover->channel.fd, CHANNEL_COUNTED, (struct str){0});
 }
 
 static void channel_ready(struct watch *watch, uint32_t events UNUSED)

@@ -79,6 +79,9 @@ void shutdown_begin(struct daemon *daemon)
 	if (atomic_exchange_explicit(&daemon->lifecycle.draining, true, memory_order_relaxed)) {
 		/* Asked twice: the one who asks does not want to wait. */
 		daemon->hurried = true;
+		/* Nobody else will tell the process before this one, which has no bound of its own.
+		 */
+		inheritance_hurry(daemon->inheritance);
 		loop_stop(daemon->loop);
 		return;
 	}

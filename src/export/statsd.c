@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "export/statsd_dialect.h"
 #include "export/statsd_lines.h"
 #include "export/statsd_sender.h"
 
@@ -154,6 +155,20 @@ static void switch_off(struct statsd *statsd)
 	statsd->config = config_unref(statsd->config);
 }
 
+static bool has_totals(const struct config *config)
+{
+	return statsd_dialect(config->statsd.dialect)->has_totals;
+}
+
+/* Totals take in what an earlier process counted, which that one pushed, and what was sent of them
+ * says nothing about what is to be added: after the last of them all begins from here. */
+static int leave_totals(struct statsd *statsd)
+{
+	if (prepare_push(statsd))
+		statsd_sender_hurry(&statsd->sender);
+	return statsd_ledger_start_here(&statsd->ledger, statsd->inputs.registry);
+}
+
 static int switch_on(struct statsd *statsd, struct config *config)
 {
 	struct config *before = statsd->config;
@@ -163,6 +178,8 @@ static int switch_on(struct statsd *statsd, struct config *config)
 	/* What was counted while it was off is none of the receiver's business. */
 	if (!before && statsd->was_configured)
 		r = statsd_ledger_start_here(&statsd->ledger, statsd->inputs.registry);
+	else if (before && has_totals(before) && !has_totals(config))
+		r = leave_totals(statsd);
 	if (r == 0 && !keeps_time)
 		r = loop_timer_set(statsd->inputs.loop, &statsd->flush,
 				   clock_monotonic_ns() + config->statsd.interval);

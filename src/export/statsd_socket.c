@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* The largest packet, and how much of a talkative receiver's words is thrown away at once. */
-enum { REST_MAX_BYTES = 65536, NOISE_BYTES = 4096 };
+enum { REST_MAX_BYTES = 65536, NOISE_BYTES = 4096, NOISE_MAX_BYTES = 65536 };
 /* Unacknowledged for so long, a stream is dead; it bounds the connecting, too. */
 enum { DEAD_MSEC = 30000 };
 /* What may be under way in a stream, so that not much has to be rolled back. */
@@ -58,6 +58,7 @@ static uint32_t wanted_events(const struct statsd_socket *socket)
 
 static int connect_it(struct statsd_socket *s, const struct resolver_address *address)
 {
+	s->noise_bytes = 0;
 	if (connect(s->fd, (const struct sockaddr *)&address->socket, address->n) < 0) {
 		if (errno != EINPROGRESS)
 			return -errno;
@@ -155,14 +156,18 @@ size_t statsd_socket_unacknowledged(const struct statsd_socket *s)
 	return (size_t)n + s->rest.len;
 }
 
-/* Receivers say nothing; one that does is not listened to. Its end is what matters. */
-static int read_noise(const struct statsd_socket *s)
+/* Receivers say nothing; one that does is not listened to, but for so long only. Its end is what
+ * matters. */
+static int read_noise(struct statsd_socket *s)
 {
 	char noise[NOISE_BYTES];
 	ssize_t n = recv(s->fd, noise, sizeof(noise), MSG_DONTWAIT);
 
 	if (n == 0)
 		return -EPIPE;
+	s->noise_bytes += n > 0 ? (size_t)n : 0;
+	if (s->noise_bytes > NOISE_MAX_BYTES)
+		return -EPROTO;
 	return n < 0 && !is_for_later(errno) ? -errno : 0;
 }
 

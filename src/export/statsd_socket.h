@@ -21,6 +21,7 @@ struct statsd_socket {
 	bool is_connecting;
 	struct watch watch; /* of a stream */
 	struct buf rest;    /* of a packet that a stream took in part */
+	size_t noise_bytes; /* that a stream's receiver said */
 	/* A stream's: there may be room now; it broke, -errno. */
 	void (*ready)(struct statsd_socket *socket);
 	void (*broke)(struct statsd_socket *socket, int error);

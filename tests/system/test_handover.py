@@ -287,6 +287,20 @@ def test_stop_gives_up_on_the_old_process():
         eq((it.wait_first(), it.wait_follower(it.pid)), (0, 0), "both end")
 
 
+def test_a_second_signal_ends_both():
+    a = FakeBackend("a", [MODEL])
+    with service(a) as it:
+        a.behave({"gate": "held", "chunks": 3})
+        stream = it.daemon.stream(MODEL)
+        stream.next_data()
+        ok(it.hand_over(), "handed over")
+        os.kill(it.pid, signal.SIGTERM)
+        ok(it.manager.wait(r"^STOPPING=1$"), "the new process stops")
+        os.kill(it.pid, signal.SIGTERM)
+        ok("[DONE]" not in stream.all_data(), "the stream is cut off")
+        eq((it.wait_first(), it.wait_follower(it.pid)), (0, 0), "both end")
+
+
 def test_drain_time_is_no_bound_of_a_handover():
     a = FakeBackend("a", [MODEL])
     with service(a, timeouts={"drain": 0}) as it:
@@ -485,6 +499,34 @@ def test_statsd_increments():
 
 def test_statsd_totals():
     check_statsd("carbon", lambda receiver: receiver.snapshot()[1], 0)
+
+
+def test_statsd_from_totals_to_increments():
+    """Totals take in what the first process counted; what is added to them afterwards does not."""
+    a, totals, increments = FakeBackend("a", [MODEL]), Udp("carbon"), Udp("plain")
+    name = f"nexus.requests.{MODEL}.a.200"
+
+    def push(receiver, dialect):
+        return {"enabled": True, "address": receiver.address, "dialect": dialect, "interval": 0.1}
+    with service(a, statsd=push(totals, "carbon")) as it:
+        for _ in range(20):
+            it.daemon.chat(MODEL)
+        ok(it.hand_over(), "handed over")
+        eq(it.wait_first(), 0, "the first process ends")
+        for _ in range(3):
+            it.daemon.chat(MODEL)
+        ok(wait_until(lambda: totals.snapshot()[1].get(name) == 23), "all in one total")
+        it.daemon.config_path.write_text(it.daemon.make_config(
+            backends=[backend(a)], statsd=push(increments, "plain")))
+        eq(it.daemon.request("POST", "/admin/reload", address=it.daemon.admin_address).status, 200,
+           "another receiver, which adds up")
+        for _ in range(5):
+            it.daemon.chat(MODEL)
+        ok(wait_until(lambda: increments.snapshot()[0].get(name, 0) +
+                      totals.snapshot()[1][name] == 28), "together they have them all",
+           (increments.snapshot()[0].get(name), totals.snapshot()[1][name]))
+    totals.close()
+    increments.close()
 
 
 if __name__ == "__main__":
