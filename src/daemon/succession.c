@@ -16,11 +16,15 @@ struct kin {
 	unsigned drain;             /* what of it is for all of them */
 };
 
+/* In the configuration: without the number of an address. */
+static struct str name_of(const struct backend_config *config)
+{
+	return (struct str){config->name, config_name_length(config)};
+}
+
 static bool is_kin(const struct backend_config *a, const struct backend_config *b)
 {
-	size_t n = config_name_length(a);
-
-	return config_name_length(b) == n && memcmp(a->name, b->name, n) == 0;
+	return str_eq(name_of(a), name_of(b));
 }
 
 static unsigned drain_of(const struct backend *backend)
@@ -149,11 +153,8 @@ void succession_tell_drains(const struct route_table *table, succession_tell_fn 
 	int r = 0;
 
 	for (size_t i = 0; i < table->config->n_backends && r == 0; i++) {
-		const struct backend_config *config = &table->config->backends[i];
-		struct str name = {config->name, config_name_length(config)};
-
 		if (drain_of(table->backends[i]) & BACKEND_DRAIN_NAME)
-			r = tell(context, true, name);
+			r = tell(context, true, name_of(&table->config->backends[i]));
 	}
 	for (size_t i = 0; i < table->config->n_backends && r == 0; i++)
 		r = tell_of_address(table, i, tell, context);
@@ -173,12 +174,12 @@ void succession_set_drain(struct daemon *daemon, bool drained, struct str what)
 
 	for (size_t i = 0; i < daemon->config->n_backends; i++) {
 		const struct backend_config *config = &daemon->config->backends[i];
-		struct backend *backend = backends_find(daemon->backends, str_of(config->name));
+		struct backend *backend;
 
-		if (!backend ||
-		    !str_eq(name, (struct str){config->name, config_name_length(config)}))
+		if (!str_eq(name, name_of(config)))
 			continue;
-		if (what.n > 0 && !is_at(backend, config, what))
+		backend = backends_find(daemon->backends, str_of(config->name));
+		if (!backend || (what.n > 0 && !is_at(backend, config, what)))
 			continue;
 		if (drained)
 			atomic_fetch_or_explicit(&backend->drain,
