@@ -70,7 +70,7 @@ static void test_example(void)
 	is_text(error_of(&example), "", "the example loads");
 	ok(strstr(text, "\nlisteners = (") && strstr(text, "\n\tlevel = \"info\""),
 	   "with its options");
-	for (size_t i = 0; example.config && i < SCHEMA_COUNT; i++) {
+	for (size_t i = 0; example.config && defaults.config && i < SCHEMA_COUNT; i++) {
 		const struct option *option = schema_at(i);
 
 		if (option->scope == SCOPE_ROOT)
