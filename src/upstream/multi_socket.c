@@ -16,7 +16,7 @@ struct multi_socket {
 	curl_socket_t fd;
 	uint32_t wanted;  /* what libcurl waits for, 0 between requests */
 	uint32_t watched; /* what epoll waits for */
-	bool opened;      /* by multi_socket_open(), so its closing will be seen, too */
+	bool opened; /* by multi_socket_open(), so its closing will be seen, too, once connected */
 };
 
 static struct multi_socket *find(const struct multi *multi, curl_socket_t fd)
@@ -156,7 +156,9 @@ int multi_socket_changed(CURL *easy, curl_socket_t fd, int wanted, void *context
 	uint32_t events = 0;
 
 	if (wanted == CURL_POLL_REMOVE || wanted == CURL_POLL_NONE) {
-		if (s && s->opened)
+		/* One that waits for room only may still be connecting: libcurl closes that unseen,
+		 * and its number may soon be another socket's. */
+		if (s && s->opened && s->watched != EPOLLOUT)
 			s->wanted = 0;
 		else
 			forget(multi, fd);

@@ -173,6 +173,7 @@ def test_bodies():
         for each in body, changed:
             eq(daemon.post("/v1/chat/completions", each).status, 200,
                "one of limits.max_body always has room")
+            daemon.settled()
     fake.stop()
 
 
