@@ -92,6 +92,13 @@ int loop_watch_change(struct loop *loop, struct watch *watch, uint32_t events)
 	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) < 0 ? -errno : 0;
 }
 
+void loop_strike(struct loop *loop, struct watch *watch)
+{
+	for (int i = loop->next_event; i < loop->n_events; i++)
+		if (loop->events[i].data.ptr == watch)
+			loop->events[i].data.ptr = NULL;
+}
+
 void loop_unwatch(struct loop *loop, struct watch *watch)
 {
 	if (watch->fd < 0)
@@ -99,9 +106,7 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
 	/* Fails only when the fd was closed before, and then the kernel has forgotten it, too. */
 	(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 	watch->fd = -1;
-	for (int i = loop->next_event; i < loop->n_events; i++)
-		if (loop->events[i].data.ptr == watch)
-			loop->events[i].data.ptr = NULL;
+	loop_strike(loop, watch);
 }
 
 static void heap_place(struct loop *loop, size_t slot, struct timer *timer)

@@ -17,6 +17,7 @@ struct multi_socket {
 	uint32_t wanted;  /* what libcurl waits for, 0 between requests */
 	uint32_t watched; /* what epoll waits for */
 	bool opened; /* by multi_socket_open(), so its closing will be seen, too, once connected */
+	bool lost;   /* closed unseen, unless an event of a later turn comes for it */
 };
 
 static struct multi_socket *find(const struct multi *multi, curl_socket_t fd)
@@ -30,7 +31,10 @@ static void forget(struct multi *multi, curl_socket_t fd)
 
 	if (!s)
 		return;
-	loop_unwatch(multi->loop, &s->watch);
+	if (s->lost)
+		loop_strike(multi->loop, &s->watch);
+	else
+		loop_unwatch(multi->loop, &s->watch);
 	multi->sockets[fd] = NULL;
 	free(s);
 }
@@ -132,10 +136,21 @@ int multi_socket_close(void *multi, curl_socket_t fd)
 	return close(fd);
 }
 
+/* libcurl wants nothing of it now. One that is not connected yet, and so waits for room only, it
+ * closes by itself, and the number may be another socket's already. */
+static void watch_for_none(struct multi_socket *s)
+{
+	s->wanted = 0;
+	s->lost = s->watched == EPOLLOUT;
+	if (s->lost)
+		loop_strike(s->multi->loop, &s->watch);
+}
+
 static int watch_for(struct multi_socket *s, uint32_t wanted)
 {
 	int r;
 
+	s->lost = false;
 	s->wanted = wanted;
 	if (s->watched == wanted)
 		return 0;
@@ -156,10 +171,8 @@ int multi_socket_changed(CURL *easy, curl_socket_t fd, int wanted, void *context
 	uint32_t events = 0;
 
 	if (wanted == CURL_POLL_REMOVE || wanted == CURL_POLL_NONE) {
-		/* One that waits for room only may still be connecting: libcurl closes that unseen,
-		 * and its number may soon be another socket's. */
-		if (s && s->opened && s->watched != EPOLLOUT)
-			s->wanted = 0;
+		if (s && s->opened)
+			watch_for_none(s);
 		else
 			forget(multi, fd);
 		return 0;
