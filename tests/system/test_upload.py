@@ -222,6 +222,8 @@ def test_a_backend_that_stops_reading():
 
 
 def test_a_backend_that_talks_but_does_not_listen():
+    """Nobody waits for ever. Some versions of libcurl read the answer to its end meanwhile (8.14 does,
+    7.88 does not)."""
     daemon, a, _ = two()
     events = (b'data: {"type":"transcript.text.delta","delta":"%s"}\n\n' % (b"x" * 4000)) * 4000
     a.upload = {"after": 1 << 20, "answer": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"
@@ -232,8 +234,11 @@ def test_a_backend_that_talks_but_does_not_listen():
             got = Sender(daemon, audio(32 << 20)).answer().body
         except Incomplete as broken:
             got = broken.got
+    if got == events:
+        added.check_request(LABEL, "a", 200)
+        return
     ok(len(got) < len(events) and b'"code":"upstream_truncated"' in got[-300:],
-       "its answer breaks off, nobody waits for ever", len(got), got[-300:])
+       "its answer breaks off", len(got), got[-300:])
     added.check("nexus_upstream_requests_total", 1, backend="a", outcome="timeout")
     added.check_request(LABEL, "a", 504, "timeout")
 
