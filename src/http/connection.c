@@ -14,6 +14,9 @@
 #include "base/clock.h"
 #include "config/config.h"
 
+/* A request that is on its way when a stop begins: some round trips. */
+#define STOP_GRACE_NS NS_PER_SEC
+
 /* Moves the deadline. The timer is only set when it would fire too late: one that fires early looks
  * at the deadline and waits on, which spares most requests all work on the heap. */
 static void set_deadline(struct connection *connection, uint64_t deadline_ns)
@@ -73,12 +76,27 @@ static bool is_idle(const struct connection *connection)
 	       (connection->phase == CONNECTION_HEAD && connection->tls && !connection->target);
 }
 
+static bool is_shaking(const struct connection *connection)
+{
+	return connection->tls && connection->is_new;
+}
+
+static void end_idle(struct connection *connection)
+{
+	if (connection->tls)
+		tls_send_last(connection->mhd, (struct str){0});
+	connection_break(connection);
+}
+
 static void deadline_passed(struct connection *connection)
 {
 	if (connection->phase == CONNECTION_BUSY)
 		return;
-	if (!is_idle(connection))
-		connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
+	if (is_idle(connection)) {
+		end_idle(connection);
+		return;
+	}
+	connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
 	connection_break(connection);
 }
 
@@ -107,10 +125,10 @@ void connection_rest(struct connection *connection)
 {
 	struct pollfd more = {.fd = connection->fd, .events = POLLIN | POLLRDHUP};
 
-	if (connection->is_shaking && (poll(&more, 1, 0) > 0 || tls_has_unread(connection->mhd)))
+	if (is_shaking(connection) && (poll(&more, 1, 0) > 0 || tls_has_unread(connection->mhd)))
 		return;
 	list_remove(&connection->shaking);
-	if (connection->is_shaking)
+	if (is_shaking(connection))
 		connection_suspend(connection);
 }
 
@@ -121,7 +139,7 @@ static void peer_ready(struct watch *watch, uint32_t events)
 
 	if ((events & EPOLLIN) && connection->phase == CONNECTION_IDLE)
 		connection_enter(connection, CONNECTION_HEAD);
-	if (connection->is_shaking)
+	if (is_shaking(connection))
 		go_on_shaking(connection);
 	if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) || connection->peer_gone)
 		return;
@@ -147,6 +165,7 @@ static struct connection *connection_new(struct server *server, const struct lis
 	connection->is_reserved =
 		visitor->place == CENSUS_RESERVED && !(listener->faces & FACE_ADMIN);
 	connection->deadline_ns = UINT64_MAX;
+	connection->is_new = true;
 	list_init(&connection->node);
 	list_init(&connection->leaving);
 	list_init(&connection->shaking);
@@ -268,7 +287,6 @@ static void connection_started(struct server *server, struct MHD_Connection *mhd
 	*socket_context = connection;
 	if (connection->tls) {
 		tls_begin(connection->tls, mhd);
-		connection->is_shaking = true;
 		list_append(&server->shaking, &connection->shaking);
 	}
 	list_append(&server->connections, &connection->node);
@@ -336,12 +354,15 @@ void connection_retire_all(struct server *server, const struct listener *listene
 
 void connection_close_idle(struct connection *connection)
 {
+	uint64_t grace_ends_ns = loop_now_ns(connection->server->loop) + STOP_GRACE_NS;
+
 	/* Bytes that libmicrohttpd has not fetched yet may be a whole request: serve it first. */
 	if (!is_idle(connection) || has_unread(connection))
 		return;
-	if (connection->tls)
-		tls_send_last(connection->mhd, (struct str){0});
-	connection_break(connection);
+	if (!connection->is_new)
+		end_idle(connection);
+	else if (grace_ends_ns < connection->deadline_ns)
+		set_deadline(connection, grace_ends_ns);
 }
 
 void connection_refuse(struct connection *connection, enum problem problem)

@@ -39,7 +39,7 @@ struct connection {
 	enum connection_phase phase;
 	bool is_reserved; /* beyond limits.max_connections: ends with its first answer */
 	bool peer_gone, refused, suspended;
-	bool is_shaking; /* TLS, and no request has begun */
+	bool is_new; /* no request has begun; of TLS, the handshake may not be over */
 	struct census_origin origin;
 	struct watch peer;
 	struct timer timer;
@@ -106,7 +106,7 @@ void connection_rest(struct connection *connection);
 void connection_break(struct connection *connection);
 /* Those of a listener that is given up end with their next answers. */
 void connection_retire_all(struct server *server, const struct listener *listener);
-/* Closes it if it is between requests. */
+/* Closes it if it is between requests; before its first one it has a moment to bring that. */
 void connection_close_idle(struct connection *connection);
 /* Answers out of turn, on the bare socket: libmicrohttpd takes no reply in mid-request. */
 void connection_refuse(struct connection *connection, enum problem problem);

@@ -65,7 +65,7 @@ void *exchange_uri_seen(void *context UNUSED, const char *uri, struct MHD_Connec
 	/* Kept by the connection, not by an exchange: libmicrohttpd may still refuse the request by
 	 * itself, and then nobody would be told to free it. NULL is no memory for the exchange. */
 	if (connection) {
-		connection->is_shaking = false;
+		connection->is_new = false;
 		free(connection->target);
 		connection->target = str_dup(str_of(uri));
 		if (connection->phase == CONNECTION_IDLE)

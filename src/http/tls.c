@@ -250,6 +250,9 @@ void tls_send_last(struct MHD_Connection *connection, struct str bytes)
 {
 	gnutls_session_t session = session_of(connection);
 
+	/* In the clear there is nothing to say. */
+	if (gnutls_cipher_get(session) == GNUTLS_CIPHER_NULL)
+		return;
 	if (bytes.n == 0 || gnutls_record_send(session, bytes.p, bytes.n) >= 0)
 		(void)!gnutls_bye(session, GNUTLS_SHUT_WR);
 }

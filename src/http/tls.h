@@ -28,7 +28,7 @@ bool tls_is_equal(const struct tls *one, const struct tls *other);
 /* A new session of libmicrohttpd gets what is to be shown to the client and asked of it. It borrows
  * `tls` until its end. */
 void tls_begin(const struct tls *tls, struct MHD_Connection *connection);
-/* Sends what there is room for, perhaps nothing, and the end. */
+/* Sends what there is room for, perhaps nothing, and the end; nothing while all is in the clear. */
 void tls_send_last(struct MHD_Connection *connection, struct str bytes);
 
 /* Has it taken bytes off the socket that nobody has asked for yet? */
