@@ -11,6 +11,7 @@
 #include "export/statsd_lines.h"
 #include "export/statsd_sender.h"
 
+/* The whole loop waits for the last counts of a receiver at most so long. */
 #define FINISH_NS (200 * NS_PER_MSEC)
 
 struct statsd {
@@ -143,14 +144,16 @@ struct statsd *statsd_free(struct statsd *statsd)
 	return NULL;
 }
 
-/* The last counts still go out, as far as they can at once. */
+void statsd_finish(struct statsd *statsd)
+{
+	if (statsd && statsd->config && prepare_push(statsd))
+		statsd_sender_finish(&statsd->sender, clock_monotonic_ns() + FINISH_NS);
+}
+
 static void switch_off(struct statsd *statsd)
 {
 	loop_timer_clear(statsd->inputs.loop, &statsd->flush);
-	if (!statsd->config)
-		return;
-	if (prepare_push(statsd))
-		statsd_sender_hurry(&statsd->sender);
+	statsd_finish(statsd);
 	statsd_sender_aim(&statsd->sender, NULL);
 	statsd->config = config_unref(statsd->config);
 }
@@ -164,8 +167,7 @@ static bool has_totals(const struct config *config)
  * says nothing about what is to be added: after the last of them all begins from here. */
 static int leave_totals(struct statsd *statsd)
 {
-	if (prepare_push(statsd))
-		statsd_sender_hurry(&statsd->sender);
+	statsd_finish(statsd);
 	return statsd_ledger_start_here(&statsd->ledger, statsd->inputs.registry);
 }
 
@@ -214,13 +216,6 @@ int statsd_configure(struct statsd *statsd, struct config *config)
 void statsd_leave(struct statsd *statsd)
 {
 	statsd->is_leaving = true;
-}
-
-void statsd_finish(struct statsd *statsd)
-{
-	if (!statsd || !statsd->config || !prepare_push(statsd))
-		return;
-	statsd_sender_finish(&statsd->sender, clock_monotonic_ns() + FINISH_NS);
 }
 
 void statsd_status(struct statsd *statsd, struct statsd_status *ret_status)

@@ -38,7 +38,7 @@ int statsd_configure(struct statsd *statsd, struct config *config) MUST_CHECK;
 /* Another process takes over: from now on only what is counted here is pushed, no gauge and no
  * total, which the other one tells. */
 void statsd_leave(struct statsd *statsd);
-/* One last push, when the loop does not run any more: takes 200 ms at most. */
+/* One last push, for which the whole loop waits: 200 ms at most. */
 void statsd_finish(struct statsd *statsd);
 
 struct statsd_status {

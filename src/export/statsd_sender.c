@@ -234,11 +234,6 @@ bool statsd_sender_prepare(struct statsd_sender *s)
 	return r == 0;
 }
 
-void statsd_sender_hurry(struct statsd_sender *s)
-{
-	(void)send_burst(s, INT_MAX);
-}
-
 void statsd_sender_finish(struct statsd_sender *s, uint64_t until_ns)
 {
 	int n_most = s->target.receiver.transport == ENDPOINT_UDP ? 1 : BURST;

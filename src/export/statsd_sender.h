@@ -40,7 +40,5 @@ void statsd_sender_aim(struct statsd_sender *sender, const struct config *config
 bool statsd_sender_prepare(struct statsd_sender *sender) MUST_CHECK;
 /* Sends the packets at its pace. */
 void statsd_sender_start(struct statsd_sender *sender);
-/* Sends as much as can be sent without waiting. */
-void statsd_sender_hurry(struct statsd_sender *sender);
-/* Sends and waits until this time, where the loop does not run any more. */
+/* Sends, and waits until this time at most: the loop does not run meanwhile. */
 void statsd_sender_finish(struct statsd_sender *sender, uint64_t until_ns);

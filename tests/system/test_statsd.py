@@ -203,6 +203,7 @@ def test_reload():
         common["listeners"] = [{"address": daemon.address, "faces": ["api", "metrics"]}]
         for _ in range(5):
             daemon.chat(MODELS[0])
+        daemon.settled()  # a client may have its answer a moment before it is counted
         reload(daemon, **common, statsd=push(one))
         ok(wait_until(lambda: one.snapshot()[1]), "switched on")
         daemon.chat(MODELS[0])
@@ -211,12 +212,15 @@ def test_reload():
         daemon.chat(MODELS[0])
         reload(daemon, **common, statsd=push(two))
         ok(wait_until(lambda: one.snapshot()[0][name] + two.snapshot()[0].get(name, 0) == 2),
-           "another address and dialect go on where the first ones ended")
+           "another address and dialect go on where the first ones ended",
+           one.snapshot()[0], two.snapshot()[0])
         daemon.chat(MODELS[0])
+        daemon.settled()
         reload(daemon, **common, statsd={"enabled": False})
         ok(wait_until(lambda: one.snapshot()[0][name] + two.snapshot()[0].get(name, 0) == 3),
            "switched off, the last counts go out")
         daemon.chat(MODELS[0])
+        daemon.settled()
         n = sent(daemon)
         reload(daemon, **common, statsd=push(one))
         ok(wait_until(lambda: sent(daemon) > n), "switched on again")

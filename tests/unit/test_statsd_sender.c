@@ -173,7 +173,7 @@ static void test_stream(void)
 	do {
 		before = sent();
 		statsd_socket_wait(&run.sender.socket, 10);
-		statsd_sender_hurry(&run.sender);
+		statsd_sender_start(&run.sender);
 	} while (run.sender.socket.is_connecting || sent() > before);
 	ok(sent() > 0 && sent() < N_LINES, "until there is no room");
 	close(fd);
