@@ -75,28 +75,25 @@ def test_openai_client(daemon, fake, folder, why):
         tap.skip("the OpenAI client", why)
 
 
-def main():
-    with contextlib.ExitStack() as stack:
-        judge_all(*modules(stack))
-    sys.exit(tap.done())
-
-
-def judge_all(folder, why):
+def judge_one(folder, why):
+    """What is asked of one daemon with a fake backend and the demo one."""
     fake = FakeBackend("a", MODELS)
     with Daemon(backends=[backend(fake), {"name": "demo", "type": "demo"}],
                 routing={"aliases": [{"name": "gpt-4", "model": MODELS[0]}]}) as daemon:
-        tap.diag("--- the official OpenAI client")
-        test_openai_client(daemon, fake, folder, why)
-        tap.diag("--- judges of the metrics")
-        judges.judge(daemon, MODELS)
+        tap.attempt("the official OpenAI client", test_openai_client, daemon, fake, folder, why)
+        tap.attempt("judges of the metrics", judges.judge, daemon, MODELS)
     fake.stop()
-    tap.diag("--- a real Prometheus")
-    prometheus.test_prometheus()
-    alerts.test_alerts()
-    tap.diag("--- the totals of real receivers")
-    equality.test_all(folder)
-    tap.diag("--- the same bytes for nginx and haproxy")
-    differential.test_all()
+
+
+def main():
+    with contextlib.ExitStack() as stack:
+        folder, why = modules(stack)
+        tap.attempt("one daemon", judge_one, folder, why)
+        tap.attempt("a real Prometheus", prometheus.test_prometheus)
+        tap.attempt("the alerts", alerts.test_alerts)
+        tap.attempt("the totals of real receivers", equality.test_all, folder)
+        tap.attempt("the same bytes for nginx and haproxy", differential.test_all)
+    sys.exit(tap.done())
 
 
 if __name__ == "__main__":

@@ -350,6 +350,16 @@ def judge_scrapes(prometheus, daemon, modern, classic):
            "and complains of nothing")
 
 
+def wait_for_probes(daemon, before):
+    """Returns once each backend was probed: a window between two scrapes may be shorter."""
+    def count(metrics, name):
+        return metrics.get("nexus_backend_latency_seconds_count", backend=name)
+
+    tap.ok(wait_until(lambda: (now := daemon.metrics()) and
+                      all(count(now, name) > count(before, name) for name in ("a", "b"))),
+           "both backends are probed")
+
+
 def judge(daemon, prometheus, classic):
     modern = daemon.address
     make_traffic(daemon)
@@ -357,8 +367,10 @@ def judge(daemon, prometheus, classic):
     settled = time.time()
     began = prometheus.scraped_after(settled, modern)
     prometheus.scraped_after(settled, classic)
+    before = daemon.metrics()
     with Counting(daemon) as added:
         make_traffic(daemon)
+    wait_for_probes(daemon, before)
     tap.eq(added.delta.sum("nexus_requests_total"), N_REQUESTS, "the traffic is as it should be")
     ended = prometheus.scraped_after(time.time(), modern)
     prometheus.scraped_after(time.time(), classic)

@@ -53,6 +53,17 @@ def done():
     return 1 if _failed else 0
 
 
+def attempt(name, test, *arguments):
+    """A test that dies is one failed check, not the end of the others."""
+    diag(f"--- {name}")
+    try:
+        test(*arguments)
+    except Skip as why:
+        skip(name, why)
+    except Exception:
+        ok(False, f"{name} ran to its end", traceback.format_exc())
+
+
 def run(namespace):
     """Runs the test_* functions of a module in their order, or those named on the command line."""
     tests = [(n, f) for n, f in namespace.items() if n.startswith("test_") and callable(f)]
@@ -63,14 +74,8 @@ def run(namespace):
     for name, test in tests:
         if wanted and name not in wanted:
             continue
-        diag(f"--- {name}")
         began = time.monotonic()
-        try:
-            test()
-        except Skip as why:
-            skip(name, why)
-        except Exception:  # a test that dies is one failed check, not the end of the others
-            ok(False, f"{name} ran to its end", traceback.format_exc())
+        attempt(name, test)
         diag(f"    {time.monotonic() - began:.2f} s")
     while at_end:
         at_end.pop()()
