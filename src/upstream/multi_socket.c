@@ -2,8 +2,10 @@
 #include "upstream/multi_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "upstream/multi.h"
@@ -14,15 +16,40 @@ struct multi_socket {
 	struct watch watch;
 	struct multi *multi;
 	curl_socket_t fd;
+	uint64_t inode;   /* of the file that it is about: the number may be another one's by now */
 	uint32_t wanted;  /* what libcurl waits for, 0 between requests */
 	uint32_t watched; /* what epoll waits for */
 	bool opened; /* by multi_socket_open(), so its closing will be seen, too, once connected */
-	bool lost;   /* closed unseen, unless an event of a later turn comes for it */
 };
+
+/* 0: there is no such file. Not fstat(), by which ThreadSanitizer holds a file to be used: it may
+ * be another thread's. */
+static uint64_t inode_of(curl_socket_t fd)
+{
+	struct statx file;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &file) == 0 ? file.stx_ino : 0;
+}
+
+/* libcurl 7.88 closes a socket that is not connected yet by itself, and tells afterwards that it
+ * does not wait for it. */
+static bool was_closed_unseen(const struct multi_socket *s)
+{
+	return inode_of(s->fd) != s->inode;
+}
 
 static struct multi_socket *find(const struct multi *multi, curl_socket_t fd)
 {
 	return (size_t)fd < multi->n_sockets ? multi->sockets[fd] : NULL;
+}
+
+static void unwatch(struct multi_socket *s)
+{
+	if (was_closed_unseen(s))
+		loop_strike(s->multi->loop, &s->watch);
+	else
+		loop_unwatch(s->multi->loop, &s->watch);
+	s->watched = 0;
 }
 
 static void forget(struct multi *multi, curl_socket_t fd)
@@ -31,10 +58,7 @@ static void forget(struct multi *multi, curl_socket_t fd)
 
 	if (!s)
 		return;
-	if (s->lost)
-		loop_strike(multi->loop, &s->watch);
-	else
-		loop_unwatch(multi->loop, &s->watch);
+	unwatch(s);
 	multi->sockets[fd] = NULL;
 	free(s);
 }
@@ -56,8 +80,7 @@ static void socket_ready(struct watch *watch, uint32_t events)
 	if (!s->wanted) {
 		/* Between requests: closed by the peer, or bytes nobody asked for. libcurl looks
 		 * at the connection itself before it uses it again. */
-		loop_unwatch(s->multi->loop, watch);
-		s->watched = 0;
+		unwatch(s);
 		return;
 	}
 	/* An error is found by reading: CURL_CSELECT_ERR alone would hide which one it is. */
@@ -99,6 +122,7 @@ static struct multi_socket *add(struct multi *multi, curl_socket_t fd)
 	watch_init(&s->watch, socket_ready);
 	s->multi = multi;
 	s->fd = fd;
+	s->inode = inode_of(fd);
 	multi->sockets[fd] = s;
 	return s;
 }
@@ -136,21 +160,10 @@ int multi_socket_close(void *multi, curl_socket_t fd)
 	return close(fd);
 }
 
-/* libcurl wants nothing of it now. One that is not connected yet, and so waits for room only, it
- * closes by itself, and the number may be another socket's already. */
-static void watch_for_none(struct multi_socket *s)
-{
-	s->wanted = 0;
-	s->lost = s->watched == EPOLLOUT;
-	if (s->lost)
-		loop_strike(s->multi->loop, &s->watch);
-}
-
 static int watch_for(struct multi_socket *s, uint32_t wanted)
 {
 	int r;
 
-	s->lost = false;
 	s->wanted = wanted;
 	if (s->watched == wanted)
 		return 0;
@@ -172,10 +185,14 @@ int multi_socket_changed(CURL *easy, curl_socket_t fd, int wanted, void *context
 
 	if (wanted == CURL_POLL_REMOVE || wanted == CURL_POLL_NONE) {
 		if (s && s->opened)
-			watch_for_none(s);
+			s->wanted = 0;
 		else
 			forget(multi, fd);
 		return 0;
+	}
+	if (s && !s->wanted && was_closed_unseen(s)) {
+		forget(multi, fd);
+		s = NULL;
 	}
 	if (wanted & CURL_POLL_IN)
 		events |= EPOLLIN;
