@@ -55,6 +55,8 @@ struct verdict answer_head(struct relay *relay, const struct transfer_head *head
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
 	if (outcome != OUTCOME_OK)
 		heed_retry_after(relay, head);
+	if (attempts_is_retryable(outcome, head->status))
+		attempt_failed(relay, outcome);
 	if (leaves_others_to_try(relay, outcome) || reply_head_keep(relay, head) < 0)
 		return verdict_failed(outcome == OUTCOME_OK ? OUTCOME_PARSE : outcome);
 	if (!attempts_is_retryable(outcome, head->status))

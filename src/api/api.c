@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
+#include "api/pause.h"
 #include "api/control.h"
 #include "api/cors.h"
 #include "api/form.h"
@@ -25,6 +26,7 @@ struct api *api_new(const struct api_inputs *inputs)
 	api->in = *inputs;
 	hash_random_init(&api->random, hash_seed_new());
 	record_init(&api->series, inputs->registry);
+	pause_init(&api->pause);
 	request_log_init(&api->log, inputs->loop, inputs->registry, inputs->slab);
 	return api;
 }
@@ -43,6 +45,7 @@ struct api *api_free(struct api *api)
 		assert(api->use->n_requests == 0);
 		table_use_free(api->use);
 	}
+	loop_timer_clear(api->in.loop, &api->pause);
 	request_log_done(&api->log);
 	free(api);
 	return NULL;

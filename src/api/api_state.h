@@ -10,6 +10,7 @@
 struct api {
 	struct api_inputs in;
 	struct table_use *use; /* the route table in force; set before the first request */
+	struct timer pause;    /* see pause.h */
 	struct hash_random random;
 	unsigned n_renderings; /* of the metrics, being read by clients */
 	struct record_series series;

@@ -4,6 +4,7 @@
 
 #include "api/api_state.h"
 #include "api/forward.h"
+#include "api/pause.h"
 #include "api/relay_state.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -45,6 +46,11 @@ void attempt_answered(struct relay *relay)
 	tell_circuit(relay, attempts_answered(&relay->attempts));
 }
 
+void attempt_failed(struct relay *relay, enum outcome outcome)
+{
+	tell_circuit(relay, attempts_report(&relay->attempts, outcome, relay->status));
+}
+
 static void count_end(struct relay *relay, enum outcome outcome)
 {
 	const struct candidate *candidate = relay->candidate;
@@ -52,6 +58,7 @@ static void count_end(struct relay *relay, enum outcome outcome)
 	relay->outcome = outcome;
 	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
 	tell_circuit(relay, attempts_note(&relay->attempts, outcome, relay->status));
+	pause_heed(relay->request->api, candidate->backend);
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));

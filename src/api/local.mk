@@ -24,6 +24,8 @@ libnexusd_a_SOURCES += \
 	src/api/media.h \
 	src/api/model_request.c \
 	src/api/model_request.h \
+	src/api/pause.c \
+	src/api/pause.h \
 	src/api/pieces.c \
 	src/api/pieces.h \
 	src/api/record.c \

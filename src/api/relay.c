@@ -122,9 +122,9 @@ static void woken(void *context)
 {
 	struct relay *relay = context;
 	const struct candidate *before = relay->candidate, *candidate;
-	struct backend *backend = relay_queue_take(relay);
+	struct grant granted = relay_queue_take(relay);
 
-	candidate = backend ? attempts_grant(&relay->attempts, backend) : NULL;
+	candidate = granted.backend ? attempts_grant(&relay->attempts, granted) : NULL;
 	if (!candidate) {
 		try_next(relay);
 		return;
@@ -141,10 +141,7 @@ static void wait_no_more(struct relay *relay)
 
 static void patience_due(struct timer *timer)
 {
-	struct relay *relay = container_of(timer, struct relay, patience);
-
-	if (!relay_queue_waits_on(relay))
-		wait_no_more(relay);
+	wait_no_more(container_of(timer, struct relay, patience));
 }
 
 /* On the same backend, at once: counted as any other attempt. */

@@ -21,17 +21,6 @@ static uint64_t patience_ns(const struct relay *relay)
 	return relay->waited_ns < most_ns ? most_ns - relay->waited_ns : 0;
 }
 
-/* Nobody tells when a backend is left alone no more. */
-static int set_timer(struct relay *relay)
-{
-	uint64_t now = clock_monotonic_ns(), at = relay->place.until_ns;
-	uint64_t pause_ns = attempts_pause_ns(&relay->attempts);
-
-	if (now < at && pause_ns < at - now)
-		at = now + pause_ns;
-	return loop_timer_set(relay_loop(relay), &relay->patience, at);
-}
-
 static int start_waiting(struct relay *relay, struct waiter *waiter)
 {
 	struct request *request = relay->request;
@@ -40,7 +29,7 @@ static int start_waiting(struct relay *relay, struct waiter *waiter)
 
 	relay->queued_ns = clock_monotonic_ns();
 	relay->place.until_ns = relay->queued_ns + patience_ns(relay);
-	r = set_timer(relay);
+	r = loop_timer_set(relay_loop(relay), &relay->patience, relay->place.until_ns);
 	if (r < 0) {
 		relay->queued_ns = 0;
 		return r;
@@ -90,32 +79,23 @@ static void end_waiting(struct relay *relay)
 	relay->queued_ns = 0;
 }
 
-struct backend *relay_queue_take(struct relay *relay)
+struct grant relay_queue_take(struct relay *relay)
 {
 	relay->place.waiter = NULL;
 	end_waiting(relay);
 	return queue_leave(relay->request->api->in.queue, &relay->place);
 }
 
-bool relay_queue_waits_on(struct relay *relay)
-{
-	if (clock_monotonic_ns() >= relay->place.until_ns)
-		return false;
-	queue_look_again(relay->request->api->in.queue, &relay->place);
-	return set_timer(relay) == 0;
-}
-
 bool relay_queue_leave(struct relay *relay)
 {
-	struct queue *queue = relay->request->api->in.queue;
-	struct backend *granted;
+	struct grant granted;
 
 	if (!relay->queued_ns)
 		return false;
 	end_waiting(relay);
-	granted = queue_leave(queue, &relay->place);
-	if (granted)
-		queue_give_back(queue, granted);
+	granted = queue_leave(relay->request->api->in.queue, &relay->place);
+	if (granted.backend)
+		attempts_decline(&relay->attempts, granted);
 	return true;
 }
 

@@ -4,14 +4,12 @@
 
 #include "api/relay_state.h"
 
-/* Lets it wait: `woken` is called, with the relay, once there is a place, and relay->patience fires
- * when relay_queue_waits_on() is to be asked. Otherwise tells why not: PROBLEM_QUEUE_FULL, counted,
- * or PROBLEM_OVERLOADED. N_PROBLEMS: it waits. */
+/* Lets it wait: `woken` is called, with the relay, once there is a place, or nothing to wait for,
+ * and relay->patience fires when it has waited for too long. Otherwise tells why not:
+ * PROBLEM_QUEUE_FULL, counted, or PROBLEM_OVERLOADED. N_PROBLEMS: it waits. */
 enum problem relay_queue_enter(struct relay *relay, void (*woken)(void *relay)) MUST_CHECK;
-/* `woken` was called: the backend at which there is a place for it. */
-struct backend *relay_queue_take(struct relay *relay);
-/* Has it not waited for too long? Then a backend may be left alone no more, and is looked at. */
-bool relay_queue_waits_on(struct relay *relay);
+/* `woken` was called: what was granted to it, see queue_leave(). */
+struct grant relay_queue_take(struct relay *relay);
 /* It has waited for too long: counts that, too. */
 void relay_queue_give_up(struct relay *relay);
 /* Whatever becomes of it, it waits no more; tells whether it did. */

@@ -149,6 +149,8 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events) MU
 void attempt_cancel(struct relay *relay);
 /* Its answer has begun. */
 void attempt_answered(struct relay *relay);
+/* It is no success, whatever is still to come of its answer. */
+void attempt_failed(struct relay *relay, enum outcome outcome);
 /* Counts the attempt; its transfer is over. */
 void attempt_ended(struct relay *relay, enum outcome outcome);
 /* The same, but it keeps its place: another one follows at the same backend at once. */

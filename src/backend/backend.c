@@ -205,9 +205,20 @@ uint64_t backend_held_ns(const struct backend *backend)
 	return until > now ? until - now : 0;
 }
 
-void backend_forget(struct backend *backend)
+uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_config *breaker)
 {
-	atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
+	uint64_t held_ns = backend_held_ns(backend);
+	uint64_t open_ns = breaker_wait_ns(&backend->breaker, breaker);
+
+	return held_ns > open_ns ? held_ns : open_ns;
+}
+
+void backend_forget(struct backend *backend, bool stays_healthy)
+{
+	int health = atomic_load_explicit(&backend->health, memory_order_relaxed);
+
+	if (!stays_healthy || health != BACKEND_HEALTHY)
+		atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
 	atomic_store_explicit(&backend->held_until_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&backend->rejects_usage_option, false, memory_order_relaxed);
 	breaker_reset(&backend->breaker);

@@ -97,8 +97,11 @@ bool backend_is_full(const struct backend *backend, int64_t own);
 void backend_hold(struct backend *backend, uint64_t until_ns);
 /* For how long yet; 0 when it is not held. Reads the clock only if it ever was. */
 uint64_t backend_held_ns(const struct backend *backend);
-/* Another server has its name now: what it did before says nothing. */
-void backend_forget(struct backend *backend);
+/* For how long yet it is left alone, held or by its open circuit; 0 when it is not. */
+uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_config *breaker);
+/* It may be another server now, so that what it did before says nothing; `stays_healthy`: but it is
+ * healthy if it was. Main thread. */
+void backend_forget(struct backend *backend, bool stays_healthy);
 /* "draining", else "healthy", "unhealthy", "unknown" */
 const char *backend_status_name(const struct backend *backend);
 

@@ -13,7 +13,9 @@
 /* Those in force under one name of the configuration. */
 struct kin {
 	struct backend *any, *same; /* the last one with the same address; NULL: there is none */
-	unsigned drain;             /* what of it is for all of them */
+	int health; /* of the same server, as far as is known: the address of one that was alone may
+		     * not be */
+	unsigned drain; /* what of it is for all of them */
 };
 
 /* In the configuration: without the number of an address. */
@@ -27,15 +29,25 @@ static bool is_kin(const struct backend_config *a, const struct backend_config *
 	return str_eq(name_of(a), name_of(b));
 }
 
+static bool is_same_service(const struct backend_config *a, const struct backend_config *b)
+{
+	return a->type == b->type && a->url && b->url && strcmp(a->url, b->url) == 0;
+}
+
 static unsigned drain_of(const struct backend *backend)
 {
 	return atomic_load_explicit(&backend->drain, memory_order_relaxed);
 }
 
+static int health_of(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->health, memory_order_relaxed);
+}
+
 static struct kin find_kin(const struct route_table *table, const struct backend_config *config,
 			   const char *address)
 {
-	struct kin kin = {.drain = 0};
+	struct kin kin = {.health = BACKEND_UNKNOWN};
 
 	for (size_t i = 0; i < table->config->n_backends; i++) {
 		struct backend *backend = table->backends[i];
@@ -46,6 +58,9 @@ static struct kin find_kin(const struct route_table *table, const struct backend
 		kin.drain |= drain_of(backend) & BACKEND_DRAIN_NAME;
 		if (address[0] && strcmp(backend->address, address) == 0)
 			kin.same = backend;
+		if ((kin.same == backend || !backend->address[0]) &&
+		    is_same_service(&table->config->backends[i], config))
+			kin.health = health_of(backend);
 	}
 	return kin;
 }
@@ -73,6 +88,7 @@ static struct backend *make_backend(const struct daemon *daemon,
 	memcpy(backend->address, address, strlen(address) + 1);
 	if (kin.any && backend_copy_models(backend, kin.any) < 0)
 		return backend_unref(backend);
+	atomic_store_explicit(&backend->health, kin.health, memory_order_relaxed);
 	return backend;
 }
 

@@ -26,6 +26,7 @@ struct plan {
 	struct backend *backend; /* of the list of backends */
 	struct probe *probe;
 	bool is_new;                  /* the probe was made for this set */
+	bool is_other_server;         /* than the backend was so far */
 	struct backend_model *models; /* to be taken over, when there are any */
 	size_t n_models;
 };
@@ -40,12 +41,17 @@ static bool is_same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Would the checks go to the same server in the same way? */
 static bool is_same_server(const struct backend_config *a, const struct backend_config *b)
 {
-	return a->type == b->type && a->optional == b->optional &&
-	       (a->n_models > 0) == (b->n_models > 0) && is_same_text(a->url, b->url) &&
-	       is_same_text(a->address, b->address) &&
+	return a->type == b->type && is_same_text(a->url, b->url) &&
+	       is_same_text(a->address, b->address);
+}
+
+/* Would the checks go there in the same way, and mean the same? */
+static bool is_same_check(const struct backend_config *a, const struct backend_config *b)
+{
+	return is_same_server(a, b) && a->optional == b->optional &&
+	       (a->n_models > 0) == (b->n_models > 0) &&
 	       is_same_text(a->authorization, b->authorization) &&
 	       is_same_text(a->ca_file, b->ca_file);
 }
@@ -131,6 +137,7 @@ static int plan_backend(struct prober *prober, const struct backend_config *conf
 			const struct map *old_probes, struct plan *plan)
 {
 	struct probe *old = map_find(old_probes, str_of(config->name));
+	const struct backend_config *before = NULL;
 	int r = 0;
 
 	plan->backend = backends_obtain(prober->inputs.backends, str_of(config->name));
@@ -142,11 +149,13 @@ static int plan_backend(struct prober *prober, const struct backend_config *conf
 		r = make_demo_model(plan);
 	if (r < 0 || is_demo(config))
 		return r;
-	if (old && old->backend == plan->backend &&
-	    is_same_server(&old->config->backends[old->index], config)) {
+	if (old && old->backend == plan->backend)
+		before = &old->config->backends[old->index];
+	if (before && is_same_check(before, config)) {
 		plan->probe = old;
 		return 0;
 	}
+	plan->is_other_server = before && !is_same_server(before, config);
 	plan->probe = probe_new(&prober->inputs, &prober->random, plan->backend);
 	plan->is_new = plan->probe != NULL;
 	return plan->probe ? 0 : -ENOMEM;
@@ -205,8 +214,9 @@ static void put_in_force(struct config *config, size_t index, const struct plan 
 	probe_configure(plan->probe, config, index);
 	if (!plan->is_new)
 		return;
-	/* What was known of it under another address says nothing. */
-	backend_forget(backend);
+	/* What was known of it under another address, or with another key, says nothing; but
+	 * whoever was healthy there is believed to be so until it is checked. */
+	backend_forget(backend, !plan->is_other_server);
 	probe_start(plan->probe);
 }
 

@@ -44,19 +44,24 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 }
 
 /* Of an attempt that says nothing about its backend. */
-static void drop_pass(struct attempts *a)
+static void drop_pass(struct attempts *a, struct backend *backend, struct breaker_pass pass)
 {
-	const struct breaker_report report = {.pass = a->pass, .evidence = BREAKER_NOTHING};
+	const struct breaker_report report = {.pass = pass, .evidence = BREAKER_NOTHING};
 
-	if (!a->has_pass)
-		return;
-	(void)breaker_report(&a->last->backend->breaker, &a->table->config->breaker, &report);
-	a->has_pass = false;
+	(void)breaker_report(&backend->breaker, &a->table->config->breaker, &report);
+}
+
+void attempts_decline(struct attempts *a, struct grant grant)
+{
+	drop_pass(a, grant.backend, grant.pass);
+	queue_give_back(a->queue, grant.backend);
 }
 
 void attempts_leave(struct attempts *a)
 {
-	drop_pass(a);
+	if (a->has_pass)
+		drop_pass(a, a->last->backend, a->pass);
+	a->has_pass = false;
 	if (a->has_place)
 		queue_give_back(a->queue, a->last->backend);
 	a->has_place = false;
@@ -278,13 +283,13 @@ static void count_try(struct attempts *a, const struct candidate *candidate)
 	a->spent[a->at]++;
 }
 
-const struct candidate *attempts_grant(struct attempts *a, struct backend *backend)
+const struct candidate *attempts_grant(struct attempts *a, struct grant grant)
 {
 	size_t at;
-	const struct candidate *candidate = attempts_find_wanted(a, backend, &at);
+	const struct candidate *candidate = attempts_find_wanted(a, &grant, &at);
 
 	if (!candidate) {
-		queue_give_back(a->queue, backend);
+		attempts_decline(a, grant);
 		return NULL;
 	}
 	/* Nothing was tried yet: from here on the walk is the usual one. */
@@ -296,8 +301,8 @@ const struct candidate *attempts_grant(struct attempts *a, struct backend *backe
 	a->current = at == 0 ? a->asked : a->asked->fallbacks[at - 1];
 	a->tries_of_model = a->spent[at];
 	a->told_ns = 0;
-	a->has_pass = breaker_enter(&backend->breaker, true, &a->pass);
-	a->has_place = true;
+	a->pass = grant.pass;
+	a->has_pass = a->has_place = true;
 	count_try(a, candidate);
 	return candidate;
 }

@@ -47,6 +47,12 @@ enum attempts_verdict {
 
 struct queue;
 
+/* A place at a backend and the way through its circuit, had by waiting; NULL: none. */
+struct grant {
+	struct backend *backend;
+	struct breaker_pass pass;
+};
+
 struct attempt_record {
 	const char *backend; /* the table's */
 	enum outcome outcome;
@@ -119,15 +125,17 @@ const struct route_model *attempts_chain_at(const struct attempts *a, size_t i);
 bool attempts_may_wait(const struct attempts *a);
 /* Is a backend of the current model that was not asked yet only without a place? */
 bool attempts_awaits_fresh(const struct attempts *a);
-/* The first model of the chain that may be asked for at this backend, and its place there; NULL
+/* The first model of the chain that may be asked for with this grant, and its place there; NULL
  * when none may. */
-const struct candidate *attempts_find_wanted(const struct attempts *a,
-					     const struct backend *backend, size_t *ret_at);
+const struct candidate *attempts_find_wanted(const struct attempts *a, const struct grant *grant,
+					     size_t *ret_at);
 /* Would a place at this backend help? Any thread, while the request waits. */
-bool attempts_wants(const struct attempts *a, const struct backend *backend);
-/* A place there was had by waiting: the candidate to go to, as if attempts_next() had given it.
- * NULL when the backend has become unusable meanwhile; the place is given back then. */
-const struct candidate *attempts_grant(struct attempts *a, struct backend *backend);
+bool attempts_wants(const struct attempts *a, struct backend *backend);
+/* The candidate to go to with what was granted, as if attempts_next() had given it. NULL when the
+ * backend has become unusable meanwhile; the grant is declined then. */
+const struct candidate *attempts_grant(struct attempts *a, struct grant grant);
+/* It is not made use of, and for others. */
+void attempts_decline(struct attempts *a, struct grant grant);
 /* The candidate that attempts_next() gave last is tried once more, beyond the count; to be called
  * before attempts_leave(). */
 void attempts_repeat(struct attempts *a);
@@ -136,6 +144,9 @@ void attempts_repeat(struct attempts *a);
 void attempts_leave(struct attempts *a);
 /* An answer to the attempt under way has begun that looks like none to be retried. */
 enum breaker_change attempts_answered(struct attempts *a);
+/* Whatever else comes of the attempt under way, this is known: its circuit hears of it now, and not
+ * again. Call it before it is judged whether another attempt is possible. */
+enum breaker_change attempts_report(struct attempts *a, enum outcome outcome, unsigned status);
 /* The answer to the attempt under way asks to come back after that time; call it before it is
  * judged whether another attempt is possible. */
 void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns);

@@ -62,7 +62,7 @@ enum breaker_change attempts_answered(struct attempts *a)
 	return breaker_answered(&a->last->backend->breaker, &a->table->config->breaker, &a->pass);
 }
 
-static enum breaker_change report(struct attempts *a, enum outcome outcome, unsigned status)
+enum breaker_change attempts_report(struct attempts *a, enum outcome outcome, unsigned status)
 {
 	const struct breaker_report report = {
 		.pass = a->pass,
@@ -88,5 +88,5 @@ enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsi
 	if (a->n_records < ATTEMPTS_RECORDED_MAX)
 		a->records[a->n_records++] =
 			(struct attempt_record){backend->name, outcome, status};
-	return report(a, outcome, status);
+	return attempts_report(a, outcome, status);
 }

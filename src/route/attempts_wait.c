@@ -73,8 +73,15 @@ bool attempts_may_wait(const struct attempts *a)
 	return false;
 }
 
-const struct candidate *attempts_find_wanted(const struct attempts *a,
-					     const struct backend *backend, size_t *ret_at)
+/* Nobody else is let through while it probes. */
+static bool is_in_the_way(enum exclusion exclusion, const struct grant *grant)
+{
+	return exclusion != N_EXCLUSIONS && exclusion != EXCLUDED_SATURATED &&
+	       !(exclusion == EXCLUDED_CIRCUIT_OPEN && grant->pass.is_probe);
+}
+
+const struct candidate *attempts_find_wanted(const struct attempts *a, const struct grant *grant,
+					     size_t *ret_at)
 {
 	const struct route_model *model;
 
@@ -83,21 +90,22 @@ const struct candidate *attempts_find_wanted(const struct attempts *a,
 			const struct candidate *candidate = &model->candidates[k];
 			enum exclusion exclusion;
 
-			if (candidate->backend != backend || is_passed_over(a, candidate))
+			if (candidate->backend != grant->backend || is_passed_over(a, candidate))
 				continue;
 			exclusion =
 				attempts_exclusion_of(a, candidate, attempts_is_panic(a, model));
 			*ret_at = i;
-			if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
+			if (!is_in_the_way(exclusion, grant))
 				return candidate;
 		}
 	}
 	return NULL;
 }
 
-bool attempts_wants(const struct attempts *a, const struct backend *backend)
+bool attempts_wants(const struct attempts *a, struct backend *backend)
 {
+	const struct grant none_yet = {.backend = backend};
 	size_t at;
 
-	return attempts_find_wanted(a, backend, &at);
+	return attempts_find_wanted(a, &none_yet, &at);
 }

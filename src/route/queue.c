@@ -50,7 +50,7 @@ static void take_out(struct queue *queue, struct queue_entry *entry)
 	atomic_fetch_sub_explicit(&queue->depth, 1, memory_order_relaxed);
 }
 
-static struct queue_entry *find(struct queue *queue, const struct backend *backend)
+static struct queue_entry *find(struct queue *queue, struct backend *backend)
 {
 	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++) {
 		list_for_each (node, following, &queue->lanes[lane]) {
@@ -63,8 +63,9 @@ static struct queue_entry *find(struct queue *queue, const struct backend *backe
 	return NULL;
 }
 
-/* The place at the backend goes to the first who wants it. `is_taken`: it is one that is being
- * given back, which must not be kept when there are too many. */
+/* The place at the backend goes to the first who wants it, and with it the way through its circuit:
+ * while that is half open it is for one. `is_taken`: it is a place that is being given back, which
+ * must not be kept when there are too many. */
 static bool grant(struct queue *queue, struct backend *backend, bool is_taken)
 {
 	struct waiter *waiter = NULL;
@@ -74,7 +75,8 @@ static bool grant(struct queue *queue, struct backend *backend, bool is_taken)
 	entry = find(queue, backend);
 	if (entry && (is_taken ? !backend_is_full(backend, 1) : backend_enter(backend))) {
 		take_out(queue, entry);
-		entry->granted = backend;
+		entry->granted.backend = backend;
+		(void)breaker_enter(&backend->breaker, true, &entry->granted.pass);
 		waiter = entry->waiter;
 	}
 	pthread_mutex_unlock(&queue->mutex);
@@ -127,7 +129,7 @@ static void dismiss_if_hopeless(struct queue *queue, struct queue_entry *entry)
 }
 
 /* Takes the mutex even if nobody seems to wait: either this sees who came, or who came sees in
- * queue_look_again() what happened before. */
+ * look_again() what happened before. */
 static void dismiss_hopeless(struct queue *queue)
 {
 	pthread_mutex_lock(&queue->mutex);
@@ -143,7 +145,9 @@ void queue_review(struct queue *queue, const struct route_table *table)
 	queue_offer_all(queue, table);
 }
 
-void queue_look_again(struct queue *queue, struct queue_entry *entry)
+/* Offers the places of all its backends, to whoever comes first, and wakes it when it has nothing
+ * to wait for. */
+static void look_again(struct queue *queue, struct queue_entry *entry)
 {
 	const struct route_model *model;
 
@@ -175,7 +179,8 @@ int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane 
 	bool has_room;
 
 	pthread_mutex_lock(&queue->mutex);
-	has_room = atomic_load_explicit(&queue->depth, memory_order_relaxed) < most;
+	has_room =
+		entry->ticket || atomic_load_explicit(&queue->depth, memory_order_relaxed) < most;
 	if (has_room) {
 		entry->waiter = waiter;
 		line_up(queue, lane, entry);
@@ -185,13 +190,13 @@ int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane 
 	if (!has_room)
 		return -ENOBUFS;
 	/* A place may have become free since it was looked for. */
-	queue_look_again(queue, entry);
+	look_again(queue, entry);
 	return 0;
 }
 
-struct backend *queue_leave(struct queue *queue, struct queue_entry *entry)
+struct grant queue_leave(struct queue *queue, struct queue_entry *entry)
 {
-	struct backend *granted;
+	struct grant granted;
 	bool waits;
 
 	pthread_mutex_lock(&queue->mutex);
@@ -199,7 +204,7 @@ struct backend *queue_leave(struct queue *queue, struct queue_entry *entry)
 	if (waits)
 		take_out(queue, entry);
 	granted = entry->granted;
-	entry->granted = NULL;
+	entry->granted = (struct grant){.backend = NULL};
 	pthread_mutex_unlock(&queue->mutex);
 	waiter_abandon(entry->waiter);
 	/* Only its delivery frees it; where it was granted a place that is under way. */

@@ -26,9 +26,9 @@ struct queue_entry {
 	struct list node;
 	struct waiter *waiter; /* NULL while it does not wait */
 	const struct attempts *attempts;
-	uint64_t until_ns;       /* it will wait no longer, on clock_monotonic_ns()'s scale */
-	uint64_t ticket;         /* its turn, however often it comes back; 0: it never waited */
-	struct backend *granted; /* a place there is its own */
+	uint64_t until_ns;    /* it will wait no longer, on clock_monotonic_ns()'s scale */
+	uint64_t ticket;      /* its turn, however often it comes back; 0: it never waited */
+	struct grant granted; /* its own */
 };
 
 struct queue *queue_new(void) MUST_CHECK;
@@ -42,18 +42,15 @@ static inline void queue_entry_init(struct queue_entry *entry, const struct atte
 }
 
 /* Waits from now on, until entry->until_ns, which its owner has set and heeds, unless `most` do
- * already: -ENOBUFS. One that comes back is where it was in its lane. `waiter`, taken over unless
- * it fails, is woken once there is a place, or nothing to wait for any more, perhaps before this
- * returns; then queue_leave() tells where. */
+ * already: -ENOBUFS. One that comes back is where it was in its lane, and finds room. `waiter`,
+ * taken over unless it fails, is woken once there is a place, or nothing to wait for any more,
+ * perhaps before this returns; then queue_leave() tells where. */
 int queue_enter(struct queue *queue, struct queue_entry *entry, enum queue_lane lane, size_t most,
 		struct waiter *waiter) MUST_CHECK;
-/* Offers the places of all its backends, to whoever comes first, and wakes it when it has nothing
- * to wait for. On the thread of its waiter's mailbox, while it waits. */
-void queue_look_again(struct queue *queue, struct queue_entry *entry);
-/* Waits no more: the backend at which it has a place now, NULL when there is none. On the thread of
- * its waiter's mailbox; safe to call again. A waiter that has been woken is to be forgotten first:
- * entry->waiter = NULL. */
-struct backend *queue_leave(struct queue *queue, struct queue_entry *entry);
+/* Waits no more: where it has a place now, to be given to attempts_grant() or attempts_decline();
+ * its backend is NULL when there is none. On the thread of its waiter's mailbox; safe to call
+ * again. A waiter that has been woken is to be forgotten first: entry->waiter = NULL. */
+struct grant queue_leave(struct queue *queue, struct queue_entry *entry);
 /* Gives a place back: to who waits for it, else to the backend. Any thread; `queue` may be NULL. */
 void queue_give_back(struct queue *queue, struct backend *backend);
 /* The backend may have places, for another reason than that. Any thread. */

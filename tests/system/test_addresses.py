@@ -37,7 +37,8 @@ def endpoint(number):
 class Servers(Rig):
     """One backend, called gpu, by a name whose addresses a test may change."""
 
-    def __init__(self, numbers, kind="vllm", at_first=None, host=HOST, **options):
+    def __init__(self, numbers, kind="vllm", at_first=None, host=HOST, optional=False,
+                 **options):
         self.directory = tempfile.TemporaryDirectory(prefix="nexusd-test-")
         self.hosts = pathlib.Path(self.directory.name) / "hosts"
         self.host = host
@@ -45,7 +46,8 @@ class Servers(Rig):
         fakes = [FakeBackend(f"s{n}", [MODEL], port=port, host=address(n)) for n in numbers]
         self.name(*(numbers if at_first is None else at_first))
         row = backend(fakes[0], discover=True) | {"name": "gpu", "type": kind,
-                                                  "url": f"http://{host}:{port}"}
+                                                  "url": f"http://{host}:{port}",
+                                                  "optional": optional}
         self.options = {"backends": [row], "health": QUICK,
                         "routing": {"strategy": "round_robin"}, **options}
         super().__init__(fakes, program=str(PROGRAM), wait=False,
@@ -169,6 +171,27 @@ def test_one_address_or_several():
             rig.name(1, 2)
             rig.wait(1, 2)
         eq(load.failures, [], f"{load.n_sent} requests over both changes: 0 failed")
+
+
+def test_one_that_is_optional_serves_on():
+    """What is known of an address is not lost with the name that it had alone."""
+    with (rig := Servers([1, 2], at_first=[1], host="localhost", optional=True)) as (daemon, a, b):
+        rig.wait(name="gpu")
+        for fake in (a, b):
+            fake.probe_behaviour = dict.fromkeys(("/health", "/v1/models"), {"gate_head": "probe"})
+        rig.name(1, 2)
+        ok(wait_until(lambda: endpoint(1) in rig.statuses()), "two addresses are to be checked",
+           rig.statuses())
+        eq({daemon.chat(MODEL).status for _ in range(4)}, {200}, "and serve meanwhile")
+        for fake in (a, b):
+            fake.gate("probe").release(1000)
+        rig.wait(1, 2)
+        with Load(daemon, MODEL) as load:
+            rig.name(1)
+            rig.wait(name="gpu")
+            rig.name(1, 2)
+            rig.wait(1, 2)
+        eq(load.failures, [], f"{load.n_sent} requests over two more changes: 0 failed")
 
 
 def drain(daemon, name, verb="drain"):

@@ -141,6 +141,18 @@ def discovered(fake, name=None):
     return {**backend(fake, discover=True), "name": name or fake.name}
 
 
+def test_a_backend_that_is_checked_anew_serves_on():
+    fake = FakeBackend("a", [MODEL])
+    with Rig([fake], backends=[discovered(fake)]) as (daemon, a):
+        daemon.wait_models(MODEL)
+        n_before = len(a.log("*"))
+        a.probe_behaviour = {"/v1/models": {"gate_head": "probe"}}
+        ok(reload(daemon, 1, backends=[{**discovered(fake), "optional": True}]), "a reload")
+        ok(a.wait(lambda: len(a.log("*")) > n_before), "makes it be asked again")
+        eq(daemon.chat(MODEL).status, 200, "it serves meanwhile")
+        a.gate("probe").release(1000)
+
+
 def test_a_model_is_not_lost_before_its_new_backend_was_asked():
     a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
     with Rig([a, b], backends=[discovered(a)]) as (daemon, *_):
@@ -278,7 +290,8 @@ def test_stop_with_streams():
         fake.gate("held").release(10 * N_STREAMS)
         eq(ends_of(streams), {"[DONE]"}, f"{N_STREAMS} streams end whole")
         eq(daemon.wait_exit(), 0, "and nexusd exits with 0")
-        eq({e.outcome for e in fake.log()}, {"complete"}, "no backend was cut off")
+        ok(fake.wait(lambda: {e.outcome for e in fake.log()} == {"complete"}),
+           "no backend was cut off", {e.outcome for e in fake.log()})
     fake.stop()
 
 

@@ -228,6 +228,19 @@ def test_the_last_attempt_waits_for_who_is_full():
                 metrics.sum("nexus_pending_requests")), (1, 0, 0), "counted")
 
 
+def test_the_answer_that_opens_a_circuit_is_kept():
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL, "other"])
+    with Rig([a, b], backends=[backend(a, priority=0), backend(b, priority=1, max_concurrent=1)],
+             routing={**ROUTING, "max_retries": 2}, queue={"max_wait": 0.3},
+             breaker={"failures": 1, "error_rate": 0, "open": 600}) as (daemon, *_):
+        held = hold(daemon, b, model="other")
+        a.behave({"status": 500, "body": "no more"})
+        answer = daemon.chat(MODEL)
+        eq((answer.status, answer.body), (500, b"no more"), "there is no place at b: a's own words")
+        b.gate("hold").release()
+        eq(held[0].read_response().status, 200, "b answers in the end")
+
+
 def test_waits_in_vain_for_another_try():
     """What a backend said is told then, not that there was no place at the other."""
     models, queue = ((MODEL,), (MODEL,)), {"max_wait": 0.1}

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backends that say 429: left alone for as long as they ask for, and not a moment longer."""
 import email.utils
+import json
 import time
 
 import tap
 from fake_backend import FakeBackend
-from harness import Counting, Rig, backend, pair, wait_until
+from harness import Counting, Rig, backend, chat_body, pair, wait_until
 from tap import eq, ok
 
 MODEL = "llama3:70b"
@@ -77,6 +78,40 @@ def test_the_last_answer_is_passed_on():
         eq(error["context"]["retry_after_seconds"], int(answer.header("retry-after")), "twice")
         added.check_request(LABEL, "none", 503, "no_healthy_backend")
         eq(len(a.log()), 1, "a was not asked")
+
+
+def wait_behind(daemon, fake, behaviour):
+    """The connections of one at the only place, which will get such an answer, and of one who waits
+    for it."""
+    fake.behave({**behaviour, "gate_head": "answer"})
+    connections = []
+    for n_waiting in range(2):
+        connections.append(daemon.connect())
+        connections[-1].request("POST", "/v1/chat/completions", None,
+                                json.dumps(chat_body(MODEL)).encode())
+        ok(wait_until(lambda: (len(fake.log()), daemon.metrics().get("nexus_queue_depth")) ==
+                      (1, n_waiting)), f"{n_waiting} wait")
+    return connections
+
+
+def test_who_waits_already():
+    fake = FakeBackend("a", [MODEL])
+    with Rig([fake], backends=[backend(fake, max_concurrent=1)]) as (daemon, a):
+        first, second = wait_behind(daemon, a, {"status": 429, "retry_after": 1})
+        a.gate("answer").release(1)
+        eq(first.read_response().status, 429, "the backend has too much to do for a second")
+        eq(second.read_response().status, 200, "who waits is served after it")
+        daemon.settled()
+        a.reset()
+        with Counting(daemon) as added:
+            first, second = wait_behind(daemon, a, {"status": 429, "retry_after": 300})
+            a.gate("answer").release(1)
+            eq(first.read_response().status, 429, "it has for five minutes")
+            answer = second.read_response()
+            eq((answer.status, answer.error()["code"]), (503, "no_healthy_backend"),
+               "who waits is told at once")
+            ok(290 < int(answer.header("retry-after")) <= 300, "with a time to come back", answer)
+        added.check("nexus_queue_rejections_total", 0)
 
 
 def test_no_backend_is_believed_everything():

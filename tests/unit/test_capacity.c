@@ -148,7 +148,8 @@ static void test_counted_once(void)
 	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_SATURATED, "all full");
 	n_saturated = bed.attempts.excluded[EXCLUDED_SATURATED];
 	ok(n_saturated > 3, "the fallbacks' backends are counted, too");
-	ok(attempts_grant(&bed.attempts, fleet_backend(&bed.fleet, "d")), "a place at a fallback");
+	ok(attempts_grant(&bed.attempts, (struct grant){.backend = fleet_backend(&bed.fleet, "d")}),
+	   "a place at a fallback");
 	(void)attempts_note(&bed.attempts, OUTCOME_RESET, 0);
 	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
 	is_u64(bed.attempts.excluded[EXCLUDED_SATURATED], n_saturated,

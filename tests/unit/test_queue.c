@@ -128,8 +128,9 @@ static void test_turns(void)
 	       "nobody is woken for nothing");
 	give_back(&scene);
 	is_u64(scene.clients[2].woken, 1, "the important one is the first");
-	ok(queue_leave(scene.queue, &scene.clients[2].entry) == scene.a, "and has a place at a");
-	ok(!queue_leave(scene.queue, &scene.clients[2].entry), "which it is told once");
+	ok(queue_leave(scene.queue, &scene.clients[2].entry).backend == scene.a,
+	   "and has a place at a");
+	ok(!queue_leave(scene.queue, &scene.clients[2].entry).backend, "which it is told once");
 	is_int(atomic_load(&scene.a->pending), 1, "it was never free in between");
 	give_back(&scene);
 	ok(scene.clients[0].woken == 1 && scene.clients[1].woken == 0, "then who came first");
@@ -140,7 +141,7 @@ static void test_turns(void)
 	attempts_leave(&scene.clients[0].attempts);
 	deliver(&scene);
 	is_u64(scene.clients[1].woken, 1, "whose end wakes the last");
-	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[1].entry));
+	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[1].entry).backend);
 	is_int(atomic_load(&scene.a->pending), 0, "with nobody waiting it is free");
 	scene_done(&scene);
 }
@@ -156,16 +157,18 @@ static void test_coming_back(void)
 	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "one waits");
 	is_int(enter(&scene, 1, QUEUE_NORMAL, 9), 0, "and another");
 	give_back(&scene);
-	ok(queue_leave(scene.queue, &scene.clients[0].entry) == scene.a, "the first has a place");
+	ok(queue_leave(scene.queue, &scene.clients[0].entry).backend == scene.a,
+	   "the first has a place");
 	is_int(enter(&scene, 3, QUEUE_NORMAL, 9), 0, "a third comes");
 	give_back(&scene);
-	ok(queue_leave(scene.queue, &scene.clients[1].entry) == scene.a, "so has the second");
+	ok(queue_leave(scene.queue, &scene.clients[1].entry).backend == scene.a,
+	   "so has the second");
 	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "a fourth comes");
 	is_int(enter(&scene, 1, QUEUE_NORMAL, 9), 0, "the second comes back");
 	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "and then the first");
 	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
 		give_back(&scene);
-		ok(queue_leave(scene.queue, &scene.clients[turns[i]].entry) == scene.a,
+		ok(queue_leave(scene.queue, &scene.clients[turns[i]].entry).backend == scene.a,
 		   "turn %zu is that of who came so early", i);
 	}
 	queue_give_back(scene.queue, scene.a);
@@ -180,16 +183,16 @@ static void test_leaving(void)
 	ok(backend_enter(scene.a), "the place is taken");
 	for (size_t i = 0; i < 3; i++)
 		is_int(enter(&scene, i, QUEUE_NORMAL, 9), 0, "%zu waits", i);
-	ok(!queue_leave(scene.queue, &scene.clients[0].entry), "the first leaves");
+	ok(!queue_leave(scene.queue, &scene.clients[0].entry).backend, "the first leaves");
 	queue_give_back(scene.queue, scene.a);
 	/* Its waiter has not been delivered yet. */
-	ok(queue_leave(scene.queue, &scene.clients[1].entry) == scene.a,
+	ok(queue_leave(scene.queue, &scene.clients[1].entry).backend == scene.a,
 	   "the next leaves in the moment in which it gets the place");
 	queue_give_back(scene.queue, scene.a);
 	deliver(&scene);
 	ok(scene.clients[0].woken == 0 && scene.clients[1].woken == 0, "neither is woken");
 	is_u64(scene.clients[2].woken, 1, "the place goes on to the third");
-	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[2].entry));
+	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[2].entry).backend);
 	is_int(atomic_load(&scene.a->pending), 0, "all is free");
 	scene_done(&scene);
 }
@@ -203,7 +206,8 @@ static void test_offers(void)
 	b = fleet_backend(&scene.bed.fleet, "b");
 	is_int(enter(&scene, 0, QUEUE_NORMAL, 9), 0, "one waits although there is a place");
 	deliver(&scene);
-	ok(queue_leave(scene.queue, &scene.clients[0].entry) == scene.a, "and gets it at once");
+	ok(queue_leave(scene.queue, &scene.clients[0].entry).backend == scene.a,
+	   "and gets it at once");
 	is_int(enter(&scene, 1, QUEUE_NORMAL, 9), 0, "another waits");
 	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "and one more");
 	queue_offer(scene.queue, b);
@@ -212,24 +216,25 @@ static void test_offers(void)
 	fleet_set_health(&scene.bed.fleet, "b", BACKEND_HEALTHY);
 	queue_offer(scene.queue, b);
 	deliver(&scene);
-	ok(queue_leave(scene.queue, &scene.clients[1].entry) == b &&
-		   queue_leave(scene.queue, &scene.clients[2].entry) == b,
+	ok(queue_leave(scene.queue, &scene.clients[1].entry).backend == b &&
+		   queue_leave(scene.queue, &scene.clients[2].entry).backend == b,
 	   "healthy it has room for both");
 	queue_give_back(scene.queue, b);
 	queue_give_back(NULL, b);
 	atomic_store(&scene.a->pending, 2);
 	is_int(enter(&scene, 3, QUEUE_NORMAL, 9), 0, "one waits, and b is free");
 	deliver(&scene);
-	ok(queue_leave(scene.queue, &scene.clients[3].entry) == b, "b it is");
+	ok(queue_leave(scene.queue, &scene.clients[3].entry).backend == b, "b it is");
 	fleet_set_health(&scene.bed.fleet, "b", BACKEND_UNHEALTHY);
-	ok(!attempts_grant(&scene.clients[3].attempts, b), "which fails before it is used");
+	ok(!attempts_grant(&scene.clients[3].attempts, (struct grant){.backend = b}),
+	   "which fails before it is used");
 	is_int(atomic_load(&b->pending), 0, "its place is given back");
 	is_int(enter(&scene, 3, QUEUE_NORMAL, 9), 0, "it waits again");
 	give_back(&scene);
 	is_u64(scene.clients[3].woken, 1, "a has one more than it should: its place is not kept");
 	give_back(&scene);
 	is_u64(scene.clients[3].woken, 2, "the next one is");
-	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[3].entry));
+	queue_give_back(scene.queue, queue_leave(scene.queue, &scene.clients[3].entry).backend);
 	scene_done(&scene);
 }
 
@@ -240,6 +245,62 @@ static size_t count_woken(const struct scene *scene)
 	for (size_t i = 0; i < ARRAY_SIZE(scene->clients); i++)
 		n += scene->clients[i].woken;
 	return n;
+}
+
+/* While a circuit is half open, one at a time is let through, however many places there are. */
+static void test_half_open(void)
+{
+	static struct scene scene;
+	struct attempts *probe = &scene.clients[0].attempts;
+	const struct candidate *candidate;
+	struct grant grant;
+	struct backend *b;
+
+	scene_init(&scene);
+	b = fleet_backend(&scene.bed.fleet, "b");
+	ok(backend_enter(scene.a), "the place at a is taken");
+	fleet_set_health(&scene.bed.fleet, "b", BACKEND_HEALTHY);
+	atomic_store(&b->breaker.until_ns, UINT64_MAX);
+	for (size_t i = 0; i < 3; i++)
+		is_int(enter(&scene, i, QUEUE_NORMAL, 3), 0, "%zu waits, b's circuit is open", i);
+	deliver(&scene);
+	is_u64(count_woken(&scene), 0, "in vain so far");
+	breaker_make_due(&b->breaker);
+	queue_offer(scene.queue, b);
+	deliver(&scene);
+	ok(count_woken(&scene) == 1 && scene.clients[0].woken == 1, "half open it takes the first");
+	candidate = attempts_grant(probe, queue_leave(scene.queue, &scene.clients[0].entry));
+	ok(candidate && candidate->backend == b, "which goes there");
+	is_int(enter(&scene, 3, QUEUE_NORMAL, 3), 0, "another comes");
+	deliver(&scene);
+	is_u64(count_woken(&scene), 1, "and waits, too");
+	attempts_leave(probe);
+	deliver(&scene);
+	ok(count_woken(&scene) == 2 && scene.clients[1].woken == 1,
+	   "the first one left without a word: now the next one probes");
+	grant = queue_leave(scene.queue, &scene.clients[1].entry);
+	ok(grant.backend == b && grant.pass.is_probe, "or would");
+	attempts_decline(&scene.clients[1].attempts, grant);
+	deliver(&scene);
+	ok(count_woken(&scene) == 3 && scene.clients[2].woken == 1,
+	   "it leaves, too: the third does");
+	is_int(enter(&scene, 0, QUEUE_NORMAL, 1), 0, "who waited before finds room");
+	is_int(enter(&scene, 1, QUEUE_NORMAL, 1), 0, "however many wait");
+	(void)attempts_grant(&scene.clients[2].attempts,
+			     queue_leave(scene.queue, &scene.clients[2].entry));
+	is_int(attempts_note(&scene.clients[2].attempts, OUTCOME_OK, 200), BREAKER_CLOSES,
+	       "the third is answered, and the circuit closes");
+	queue_offer(scene.queue, b);
+	deliver(&scene);
+	is_u64(count_woken(&scene), 6, "and all get places there");
+	attempts_leave(&scene.clients[2].attempts);
+	for (size_t i = 0; i < ARRAY_SIZE(scene.clients); i++)
+		if (i != 2)
+			attempts_decline(&scene.clients[i].attempts,
+					 queue_leave(scene.queue, &scene.clients[i].entry));
+	is_int(atomic_load(&b->pending), 0, "all is free");
+	queue_give_back(scene.queue, scene.a);
+	scene_done(&scene);
 }
 
 static void test_nothing_to_wait_for(void)
@@ -265,8 +326,8 @@ static void test_nothing_to_wait_for(void)
 	queue_review(scene.queue, scene.bed.table);
 	deliver(&scene);
 	is_u64(count_woken(&scene), 2, "for longer than they will wait: they are woken");
-	ok(!queue_leave(scene.queue, &scene.clients[0].entry) &&
-		   !queue_leave(scene.queue, &scene.clients[1].entry),
+	ok(!queue_leave(scene.queue, &scene.clients[0].entry).backend &&
+		   !queue_leave(scene.queue, &scene.clients[1].entry).backend,
 	   "without a place");
 	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "one comes that has not seen it yet");
 	deliver(&scene);
@@ -275,7 +336,8 @@ static void test_nothing_to_wait_for(void)
 	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "it waits again");
 	(void)backend_drain(scene.a);
 	queue_review(scene.queue, scene.bed.table);
-	ok(!queue_leave(scene.queue, &scene.clients[2].entry), "and leaves when it has been woken");
+	ok(!queue_leave(scene.queue, &scene.clients[2].entry).backend,
+	   "and leaves when it has been woken");
 	deliver(&scene);
 	is_u64(scene.clients[2].woken, 1, "it does not hear of it");
 	queue_give_back(scene.queue, scene.a);
@@ -295,7 +357,7 @@ static void test_tries(void)
 	is_int(attempts_next(attempts, &candidate, &wait_ns), ATTEMPTS_SATURATED, "no place");
 	for (int i = 0; i < 2; i++) {
 		ok(attempts_wants(attempts, scene.a), "it would like one at a");
-		candidate = attempts_grant(attempts, scene.a);
+		candidate = attempts_grant(attempts, (struct grant){.backend = scene.a});
 		ok(candidate && candidate->backend == scene.a, "it has one");
 		is_u64(attempts->tries_of_model, (unsigned)i + 1, "for m");
 		(void)attempts_note(attempts, OUTCOME_RESET, 0);
@@ -303,7 +365,7 @@ static void test_tries(void)
 		(void)attempts_next(attempts, &candidate, &wait_ns);
 	}
 	is_text(attempts->current->id, "m", "m was tried as often as it may");
-	candidate = attempts_grant(attempts, scene.a);
+	candidate = attempts_grant(attempts, (struct grant){.backend = scene.a});
 	ok(candidate != NULL, "but g, a fallback, is on a, too");
 	is_text(attempts->current->id, "g", "and comes next");
 	(void)attempts_note(attempts, OUTCOME_RESET, 0);
@@ -357,7 +419,7 @@ static void *work(void *context)
 		/* Now and then one leaves, whatever has become of it. */
 		if (i % 7 != 0)
 			loop_run(loop);
-		if (queue_leave(client.queue, &client.entry))
+		if (queue_leave(client.queue, &client.entry).backend)
 			have_a_place(crowd);
 	}
 	mailbox_free(mailbox);
@@ -391,6 +453,7 @@ int main(void)
 	test_coming_back();
 	test_leaving();
 	test_offers();
+	test_half_open();
 	test_nothing_to_wait_for();
 	test_tries();
 	test_crowd();
