@@ -33,11 +33,17 @@ static void write_text(const struct resolver_address *address, char text[static 
 		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN);
 }
 
-/* Is it among the texts? An empty text is not. */
-static bool has(const struct address_list *list, const char *text)
+/* All addresses of one family in an answer. */
+struct told {
+	char texts[RESOLVER_MAX_ADDRESSES][INET6_ADDRSTRLEN];
+	size_t n;
+};
+
+/* Is it among so many texts? An empty text is not. */
+static bool has(char (*texts)[INET6_ADDRSTRLEN], size_t n, const char *text)
 {
-	for (size_t i = 0; i < ADDRESS_LIST_MAX && *text; i++)
-		if (strcmp(list->texts[i], text) == 0)
+	for (size_t i = 0; i < n && *text; i++)
+		if (strcmp(texts[i], text) == 0)
 			return true;
 	return false;
 }
@@ -47,31 +53,30 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Those of one family, sorted, each once. */
-static void collect(const struct resolver_answer *answer, struct address_list *ret_list)
+/* Sorted, each once. */
+static void collect(const struct resolver_answer *answer, struct told *told)
 {
-	struct address_list list = {.n = 0};
 	int family = choose_family(answer);
 	char text[INET6_ADDRSTRLEN];
 
+	told->n = 0;
 	for (size_t i = 0; i < answer->n; i++) {
 		if (family_of(&answer->addresses[i]) != family)
 			continue;
 		write_text(&answer->addresses[i], text);
-		if (!has(&list, text))
-			memcpy(list.texts[list.n++], text, sizeof(text));
+		if (!has(told->texts, told->n, text))
+			memcpy(told->texts[told->n++], text, sizeof(text));
 	}
-	qsort(list.texts, list.n, sizeof(list.texts[0]), compare_texts);
-	*ret_list = list;
+	qsort(told->texts, told->n, sizeof(told->texts[0]), compare_texts);
 }
 
 /* Whoever is gone gives up the number. */
-static bool drop_gone(struct address_list *list, const struct address_list *told)
+static bool drop_gone(struct address_list *list, struct told *told)
 {
 	size_t n_before = list->n;
 
 	for (size_t i = 0; i < ADDRESS_LIST_MAX; i++) {
-		if (!list->texts[i][0] || has(told, list->texts[i]))
+		if (!list->texts[i][0] || has(told->texts, told->n, list->texts[i]))
 			continue;
 		list->texts[i][0] = '\0';
 		list->n--;
@@ -79,13 +84,13 @@ static bool drop_gone(struct address_list *list, const struct address_list *told
 	return list->n != n_before;
 }
 
-/* Whoever is new gets the lowest free number. */
-static bool add_new(struct address_list *list, const struct address_list *told)
+/* Whoever is new gets the lowest free number, if there is one. */
+static bool add_new(struct address_list *list, struct told *told)
 {
 	size_t n_before = list->n, number = 0;
 
-	for (size_t i = 0; i < told->n; i++) {
-		if (has(list, told->texts[i]))
+	for (size_t i = 0; i < told->n && list->n < ADDRESS_LIST_MAX; i++) {
+		if (has(list->texts, ADDRESS_LIST_MAX, told->texts[i]))
 			continue;
 		while (list->texts[number][0])
 			number++;
@@ -97,17 +102,15 @@ static bool add_new(struct address_list *list, const struct address_list *told)
 
 bool address_list_take(struct address_list *list, const struct resolver_answer *answer)
 {
-	struct address_list told;
+	struct told told;
 	bool dropped;
 
-	if (answer->n == RESOLVER_MAX_ADDRESSES && list->n > 0)
-		return false;
 	collect(answer, &told);
 	list->alone[0] = '\0';
 	/* The address of a host that has one is libcurl's business: it may be of either family. */
 	if (told.n == 1) {
 		memcpy(list->alone, told.texts[0], sizeof(list->alone));
-		told = (struct address_list){.n = 0};
+		told.n = 0;
 	}
 	dropped = drop_gone(list, &told);
 	return add_new(list, &told) || dropped;

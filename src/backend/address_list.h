@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "loop/resolver.h"
 
-enum { ADDRESS_LIST_MAX = RESOLVER_MAX_ADDRESSES };
+enum { ADDRESS_LIST_MAX = 32 };
 
 struct address_list {
 	char texts[ADDRESS_LIST_MAX][INET6_ADDRSTRLEN]; /* by number; "": nobody has it */
@@ -24,8 +24,8 @@ struct address_list {
 
 /*
  * Takes an answer's addresses of one family, as a server usually has one of each: of the one with
- * more of them, or of the answer's first. Tells whether the list is another now. An answer that is
- * full may be a part of the truth, another one each time: it only fills an empty list.
+ * more of them, or of the answer's first. Tells whether the list is another now. Of more than there
+ * is room for, those that are here already stay.
  */
 bool address_list_take(struct address_list *list, const struct resolver_answer *answer);
 

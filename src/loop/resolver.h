@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "loop/loop.h"
 
-enum { RESOLVER_MAX_ADDRESSES = 32, RESOLVER_MAX_WAITING = 64, RESOLVER_HOST_BYTES = 256 };
+enum { RESOLVER_MAX_ADDRESSES = 128, RESOLVER_MAX_WAITING = 64, RESOLVER_HOST_BYTES = 256 };
 
 struct resolver_address {
 	struct sockaddr_storage socket;

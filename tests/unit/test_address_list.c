@@ -73,7 +73,7 @@ static void test_changes(void)
 	struct resolver_answer others = answer_of("10.0.0.0 10.0.0.2 10.0.0.3");
 	struct resolver_answer fewer = answer_of("10.0.0.3 10.0.0.2");
 	struct resolver_answer again = answer_of("10.0.0.1 10.0.0.3 10.0.0.2");
-	struct resolver_answer one = answer_of("10.0.0.1"), full = {0};
+	struct resolver_answer one = answer_of("10.0.0.1");
 	struct address_list list = {.n = 0};
 
 	ok(address_list_take(&list, &two) && address_list_take(&list, &others),
@@ -83,18 +83,42 @@ static void test_changes(void)
 	is_text(text_of(&list), "- 10.0.0.2 10.0.0.3", "moves nobody");
 	ok(address_list_take(&list, &again), "one more");
 	is_text(text_of(&list), "10.0.0.1 10.0.0.2 10.0.0.3", "takes the free number");
-	for (full.n = 0; full.n < RESOLVER_MAX_ADDRESSES; full.n++) {
-		char text[INET_ADDRSTRLEN];
-		struct resolver_answer next;
-
-		(void)snprintf(text, sizeof(text), "10.0.1.%zu", full.n);
-		next = answer_of(text);
-		full.addresses[full.n] = next.addresses[0];
-	}
-	ok(!address_list_take(&list, &full), "a full answer may be a part of the truth");
 	ok(address_list_take(&list, &one) && list.n == 0, "one address is no list");
-	ok(address_list_take(&list, &full), "a full answer is better than nothing");
-	is_u64(list.n, RESOLVER_MAX_ADDRESSES, "and is taken whole");
+}
+
+static struct resolver_answer many(size_t n, unsigned first)
+{
+	struct resolver_answer answer = {.n = n};
+
+	for (size_t i = 0; i < n; i++) {
+		char text[INET_ADDRSTRLEN];
+		struct resolver_answer one;
+
+		(void)snprintf(text, sizeof(text), "10.0.1.%zu", first + i);
+		one = answer_of(text);
+		answer.addresses[i] = one.addresses[0];
+	}
+	return answer;
+}
+
+/* As those of a large service, all of which are replaced one after the other. */
+static void test_more_than_there_is_room_for(void)
+{
+	struct resolver_answer some = many(RESOLVER_MAX_ADDRESSES, 100), fewer = many(40, 110),
+			       others = many(ADDRESS_LIST_MAX, 10);
+	struct address_list list = {.n = 0};
+
+	ok(address_list_take(&list, &some), "more addresses than there is room for");
+	is_u64(list.n, ADDRESS_LIST_MAX, "fill it");
+	ok(!address_list_take(&list, &some), "and stay");
+	is_text(list.texts[10], "10.0.1.110", "in the order of their texts");
+	ok(address_list_take(&list, &fewer), "ten are gone");
+	is_u64(list.n, ADDRESS_LIST_MAX, "others have come for them");
+	is_text(list.texts[10], "10.0.1.110", "who stays has its number");
+	is_text(list.texts[0], "10.0.1.132", "which others had no room for");
+	ok(address_list_take(&list, &others), "then all are others");
+	is_text(list.texts[0], "10.0.1.10", "from the first");
+	is_text(list.texts[ADDRESS_LIST_MAX - 1], "10.0.1.41", "to the last");
 }
 
 static void test_alone(void)
@@ -203,6 +227,7 @@ int main(void)
 {
 	test_answers();
 	test_changes();
+	test_more_than_there_is_room_for();
 	test_alone();
 	test_written();
 	test_expanded();
