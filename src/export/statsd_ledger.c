@@ -97,10 +97,14 @@ static void take_as_sent(void *context, const struct sample *sample)
 int statsd_ledger_start_here(struct statsd_ledger *ledger, struct registry *registry)
 {
 	struct start start = {ledger, 0};
-	int r = snapshot_visit(registry, &(struct snapshot_visitor){.sample = take_as_sent,
-								    .context = &start,
-								    .merged = true,
-								    .own = true});
+	int r;
+
+	/* Whatever is under way is not taken back. */
+	statsd_ledger_settle(ledger, ledger->position);
+	r = snapshot_visit(registry, &(struct snapshot_visitor){.sample = take_as_sent,
+								.context = &start,
+								.merged = true,
+								.own = true});
 
 	return r < 0 ? r : start.error;
 }

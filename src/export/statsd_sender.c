@@ -47,14 +47,12 @@ static void settle_acknowledged(struct statsd_sender *s)
 							statsd_socket_unacknowledged(&s->socket));
 }
 
-/* What is still in flight comes back: all of a stream that was not acknowledged, and of datagrams
- * the last one, which is the one that a refusal speaks of. */
+/* What is not settled comes back. */
 static void roll_back(struct statsd_sender *s)
 {
-	uint64_t n_bytes, max_packet = s->config->statsd.max_packet;
+	uint64_t n_bytes = s->ledger->position - s->ledger->settled;
+	uint64_t max_packet = s->config->statsd.max_packet;
 
-	settle_acknowledged(s);
-	n_bytes = s->ledger->position - s->ledger->settled;
 	statsd_ledger_roll_back(s->ledger);
 	if (n_bytes > 0)
 		s->counted(s, STATSD_DROPPED, (n_bytes + max_packet - 1) / max_packet, n_bytes);
@@ -69,6 +67,8 @@ static void close_socket(struct statsd_sender *s)
 
 static void fail(struct statsd_sender *s, int error)
 {
+	settle_acknowledged(s);
+	/* Of datagrams it is the last one, of which a refusal speaks. */
 	if (is_stream(s) || error == -ECONNREFUSED)
 		roll_back(s);
 	drop_unsent(s);
@@ -259,14 +259,14 @@ void statsd_sender_finish(struct statsd_sender *s, uint64_t until_ns)
 	drop_unsent(s);
 }
 
-/* Leaves the receiver: the datagrams that it took are its own. */
+/* Leaves the receiver, which gets what the kernel has taken: only the rest comes back. */
 static void leave(struct statsd_sender *s)
 {
 	if (!s->config)
 		return;
 	look_back(s);
-	if (is_stream(s))
-		roll_back(s);
+	statsd_ledger_settle(s->ledger, s->ledger->position - s->socket.rest.len);
+	roll_back(s);
 	close_socket(s);
 	s->retry_ns = s->retry_delay_ns = 0;
 }

@@ -157,14 +157,11 @@ static void listener_ready(struct watch *watch, uint32_t events)
 		abort();
 }
 
-/* Nobody reads; then the connection is reset. */
-static void test_stream(void)
+/* To one who listens but does not read. */
+static void send_all_there_is_room_for(in_port_t port)
 {
-	in_port_t port = 0;
-	int fd = bound_socket(SOCK_STREAM, &port);
-	uint64_t before, arrived;
+	uint64_t before;
 
-	up();
 	snprintf(run.address, sizeof(run.address), "tcp://127.0.0.1:%d", ntohs(port));
 	statsd_sender_aim(&run.sender, &run.config);
 	ok(statsd_sender_prepare(&run.sender), "it connects");
@@ -176,6 +173,34 @@ static void test_stream(void)
 		statsd_sender_start(&run.sender);
 	} while (run.sender.socket.is_connecting || sent() > before);
 	ok(sent() > 0 && sent() < N_LINES, "until there is no room");
+}
+
+/* What the kernel has taken it still brings to the old receiver. */
+static void test_leaving_a_stream(void)
+{
+	in_port_t port = 0;
+	int fd = bound_socket(SOCK_STREAM, &port);
+	uint64_t rest;
+
+	up();
+	send_all_there_is_room_for(port);
+	rest = run.sender.socket.rest.len;
+	statsd_sender_aim(&run.sender, NULL);
+	is_u64(sent(), (run.ledger.position - rest) / LINE_BYTES, "only the rest comes back");
+	is_u64(run.ledger.in_flight.len, 0, "nothing is in flight");
+	close(fd);
+	down();
+}
+
+/* Nobody reads; then the connection is reset. */
+static void test_stream(void)
+{
+	in_port_t port = 0;
+	int fd = bound_socket(SOCK_STREAM, &port);
+	uint64_t arrived;
+
+	up();
+	send_all_there_is_room_for(port);
 	close(fd);
 	run_until_reported();
 	ok(run.error < 0, "it breaks");
@@ -231,6 +256,7 @@ static void test_datagrams(void)
 int main(void)
 {
 	test_stream();
+	test_leaving_a_stream();
 	test_datagrams();
 	return tap_done();
 }
