@@ -2,6 +2,7 @@
 /* Values that are lists, but for lists of groups. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "config/config_error.h"
 #include "config/schema_assignment.h"
 #include "config/schema_field.h"
@@ -98,6 +99,9 @@ static int read_bound(const struct assignment *a, const uint64_t *before, uint64
 		return assignment_refuse(a, "has an element that is no positive number");
 	if (*ret_bound <= (before ? *before : 0))
 		return assignment_refuse(a, "does not ascend from above 0");
+	/* The unit of what is counted is "whole numbers". */
+	if (a->option->unit[0] && *ret_bound % NS_PER_SEC != 0)
+		return assignment_refuse(a, "has an element that is no whole number");
 	return 0;
 }
 

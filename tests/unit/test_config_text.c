@@ -203,6 +203,8 @@ static const struct {
 	 "t.conf:1: metrics.buckets.duration does not ascend from above 0; " BOUNDS_ADVICE},
 	{"metrics: { buckets: { tokens = [ 0, 1 ]; }; };",
 	 "t.conf:1: metrics.buckets.tokens does not ascend from above 0; " BOUNDS_ADVICE},
+	{"metrics: { buckets: { tokens = [ 0.5, 1.0 ]; }; };",
+	 "t.conf:1: metrics.buckets.tokens has an element that is no whole number; " BOUNDS_ADVICE},
 	{"metrics: { buckets: { gateway = ( \"a\" ); }; };",
 	 "t.conf:1: metrics.buckets.gateway has an element that is no positive "
 	 "number; " BOUNDS_ADVICE},
