@@ -69,16 +69,16 @@ void connection_enter(struct connection *connection, enum connection_phase phase
 	}
 }
 
+static bool is_shaking(const struct connection *connection)
+{
+	return connection->tls && connection->is_new;
+}
+
 /* Of TLS the first bytes are no request's. */
 static bool is_idle(const struct connection *connection)
 {
 	return connection->phase == CONNECTION_IDLE ||
-	       (connection->phase == CONNECTION_HEAD && connection->tls && !connection->target);
-}
-
-static bool is_shaking(const struct connection *connection)
-{
-	return connection->tls && connection->is_new;
+	       (connection->phase == CONNECTION_HEAD && is_shaking(connection));
 }
 
 static void end_idle(struct connection *connection)
@@ -132,13 +132,22 @@ void connection_rest(struct connection *connection)
 		connection_suspend(connection);
 }
 
+/* A handshake takes no time from a head, but once a stop has begun, none beyond its grace. */
+static void begin_head(struct connection *connection)
+{
+	if (connection->server->closes_idle && is_shaking(connection))
+		connection->phase = CONNECTION_HEAD;
+	else
+		connection_enter(connection, CONNECTION_HEAD);
+}
+
 /* Edge-triggered: says once that a request's first byte came, and once that the client left. */
 static void peer_ready(struct watch *watch, uint32_t events)
 {
 	struct connection *connection = container_of(watch, struct connection, peer);
 
 	if ((events & EPOLLIN) && connection->phase == CONNECTION_IDLE)
-		connection_enter(connection, CONNECTION_HEAD);
+		begin_head(connection);
 	if (is_shaking(connection))
 		go_on_shaking(connection);
 	if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) || connection->peer_gone)
