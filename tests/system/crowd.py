@@ -74,6 +74,13 @@ def told_to_go(seconds=None):
 # --- kinds: each makes its clients, yields while they are to be held, and yields what they say then
 
 
+def silent(address, n):
+    """Connects and sends nothing."""
+    clients = [Client(address) for _ in range(n)]
+    yield len(clients)
+    yield {"open": sum(c.is_open() for c in clients)}
+
+
 def idle(address, n):
     """Kept alive after one request."""
     clients = [Client(address, encode_request("GET", "/livez")) for _ in range(n)]
@@ -107,7 +114,8 @@ def slow(address, n):
 
 def main():
     address, kind, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    steps = {"idle": idle, "stream": stream, "stalled": stalled, "slow": slow}[kind](address, n)
+    kinds = {kind.__name__: kind for kind in (silent, idle, stream, stalled, slow)}
+    steps = kinds[kind](address, n)
     print(next(steps), flush=True)
     if kind != "slow":
         told_to_go()

@@ -5,6 +5,7 @@ memory stays bounded, and others are served meanwhile.
 
 With NEXUSD_TEST_CROWDS they are as large as promised, without it small enough for every day.
 """
+import json
 import os
 import resource
 import statistics
@@ -13,8 +14,9 @@ import time
 import tap
 from crowd import MODEL, Crowd
 from fake_backend import FakeBackend
-from harness import Counting, Rig, backend, wait_until
+from harness import Counting, Rig, backend, chat_body, wait_until
 from http_client import encode_request
+from prometheus_text import Metrics
 from tap import diag, eq, ok
 
 IS_LARGE = bool(os.environ.get("NEXUSD_TEST_CROWDS"))
@@ -51,6 +53,16 @@ def check_served(daemon, what):
     ok(middle < LOOK_SECONDS or not IS_LARGE, f"in less than {LOOK_SECONDS} s", middle)
 
 
+def ask(connection):
+    body = json.dumps(chat_body(MODEL)).encode()
+    return connection.request("POST", "/v1/chat/completions", None, body).read_response()
+
+
+def n_connections(connection):
+    text = connection.request("GET", "/metrics").read_response().body.decode()
+    return Metrics(text).get("nexus_client_connections")
+
+
 def check_memory(daemon, before, n, each_bytes, what):
     grown = daemon.resident_bytes() - before
     diag(f"{grown / n / 1024:.1f} KiB for each of {n} {what}")
@@ -59,15 +71,26 @@ def check_memory(daemon, before, n, each_bytes, what):
 
 
 def test_idle_connections():
+    """The last of them have places in the reserve, where only who has not asked yet is held."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    n = min(size(10_000, 300), (limit - 64) // 2 - 64)
-    with rig(timeouts={"idle": 300}) as (daemon, _):
+    n_all = min(size(10_000, 300), (limit - 64) // 2 + 32)
+    n = min(n_all - 10, (limit - 64) // 2 - 64)
+    n_silent = n_all - n - 1
+    with rig(timeouts={"idle": 300, "head": 300}) as (daemon, _):
         before = warm(daemon)
+        kept = daemon.connect()
         with Crowd(daemon, "idle", n) as crowd:
             eq(crowd.held, n, f"{n} connections are kept alive")
             check_memory(daemon, before, n, 40 << 10, "idle connections")
             check_served(daemon, "idle connections")
-            eq(crowd.go(), {"open": n}, "none was closed")
+            with Crowd(daemon, "silent", n_silent) as silent:
+                eq(silent.held, n_silent, f"{n_silent} more have not asked yet")
+                ok(wait_until(lambda: n_connections(kept) == n_all), f"together {n_all} are held",
+                   n_connections(kept))
+                eq(ask(kept).status, 200, "and one of them is answered")
+                eq(silent.go(), {"open": n_silent}, "none of the silent ones was closed")
+            eq(crowd.go(), {"open": n}, "and none of the others")
+        kept.close()
 
 
 def test_streams():
