@@ -19,7 +19,7 @@ static void pause_over(struct timer *timer)
 	struct api *api = container_of(timer, struct api, pause);
 	const struct route_table *table = api->use->table;
 
-	queue_offer_all(api->in.queue, table);
+	queue_review(api->in.queue, table);
 	for (size_t i = 0; i < table->config->n_backends; i++) {
 		uint64_t ns = backend_pause_ns(table->backends[i], &table->config->breaker);
 
@@ -33,6 +33,17 @@ void pause_init(struct timer *pause)
 	timer_init(pause, pause_over);
 }
 
+/* What makes a pause longer is told when it would have been over. */
+static bool is_told(struct backend *backend, uint64_t pause_ns)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (atomic_load_explicit(&backend->pause_told_ns, memory_order_relaxed) > now)
+		return true;
+	atomic_store_explicit(&backend->pause_told_ns, now + pause_ns, memory_order_relaxed);
+	return false;
+}
+
 void pause_heed(struct api *api, struct backend *backend)
 {
 	const struct route_table *table = api->use->table;
@@ -40,6 +51,7 @@ void pause_heed(struct api *api, struct backend *backend)
 
 	if (ns == 0)
 		return;
-	queue_review(api->in.queue, table);
 	watch_for(api, ns);
+	if (!is_told(backend, ns))
+		queue_review(api->in.queue, table);
 }

@@ -44,7 +44,8 @@ struct backend {
 	_Atomic bool suspect;              /* a request met a dead connection: probe early */
 	_Atomic unsigned drain;            /* the operator wants no new request there:
 					      enum backend_drain, or both; 0: it takes them */
-	_Atomic uint64_t held_until_ns;    /* it had too much to do and asked for peace; 0 never */
+	_Atomic uint64_t pause_told_ns; /* those who wait know that it is left alone until then */
+	_Atomic uint64_t held_until_ns; /* it had too much to do and asked for peace; 0 never */
 	struct breaker breaker;
 
 	/* main thread only */
