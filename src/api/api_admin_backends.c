@@ -110,7 +110,7 @@ static void set_draining(struct request *request, bool draining)
 	backend = table->backends[index];
 	if (draining ? backend_drain(backend) : backend_undrain(backend))
 		log_change(backend->name, draining);
-	queue_review(request->api->in.queue, table);
+	(void)queue_review(request->api->in.queue);
 	buf_init(&body, 4096);
 	jsonw_begin(&w, &body);
 	write_backend(&w, table, index);

@@ -36,9 +36,10 @@ static void tell_circuit(const struct relay *relay, enum breaker_change change)
 	else if (change == BREAKER_CLOSES)
 		log_event_with(MESSAGE_CIRCUIT_CLOSED, &field, 1,
 			       "backend %s: answers again, its circuit is closed", backend->name);
-	/* All its places are there for those who wait. */
 	if (change == BREAKER_CLOSES)
-		queue_offer(relay->request->api->in.queue, backend);
+		pause_ended(relay->request->api, backend);
+	else
+		pause_heed(relay->request->api, backend);
 }
 
 void attempt_answered(struct relay *relay)
@@ -58,7 +59,6 @@ static void count_end(struct relay *relay, enum outcome outcome)
 	relay->outcome = outcome;
 	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
 	tell_circuit(relay, attempts_note(&relay->attempts, outcome, relay->status));
-	pause_heed(relay->request->api, candidate->backend);
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
 		  outcome_name(outcome));

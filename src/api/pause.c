@@ -8,24 +8,22 @@
 /* Without memory for the timer those who wait do so for as long as they would anyway. */
 static void watch_for(struct api *api, uint64_t pause_ns)
 {
-	uint64_t at = clock_monotonic_ns() + pause_ns;
+	uint64_t now = clock_monotonic_ns();
 
-	if (!timer_is_set(&api->pause) || at < api->pause.due_ns)
-		(void)!loop_timer_set(api->in.loop, &api->pause, at);
+	if (pause_ns > UINT64_MAX - now)
+		return;
+	if (!timer_is_set(&api->pause) || now + pause_ns < api->pause.due_ns)
+		(void)!loop_timer_set(api->in.loop, &api->pause, now + pause_ns);
+}
+
+static void review(struct api *api)
+{
+	watch_for(api, queue_review(api->in.queue));
 }
 
 static void pause_over(struct timer *timer)
 {
-	struct api *api = container_of(timer, struct api, pause);
-	const struct route_table *table = api->use->table;
-
-	queue_review(api->in.queue, table);
-	for (size_t i = 0; i < table->config->n_backends; i++) {
-		uint64_t ns = backend_pause_ns(table->backends[i], &table->config->breaker);
-
-		if (ns > 0)
-			watch_for(api, ns);
-	}
+	review(container_of(timer, struct api, pause));
 }
 
 void pause_init(struct timer *pause)
@@ -46,12 +44,19 @@ static bool is_told(struct backend *backend, uint64_t pause_ns)
 
 void pause_heed(struct api *api, struct backend *backend)
 {
-	const struct route_table *table = api->use->table;
-	uint64_t ns = backend_pause_ns(backend, &table->config->breaker);
+	uint64_t ns = backend_pause_ns(backend, &api->use->table->config->breaker);
 
-	if (ns == 0)
-		return;
-	watch_for(api, ns);
-	if (!is_told(backend, ns))
-		queue_review(api->in.queue, table);
+	if (ns > 0 && !is_told(backend, ns))
+		review(api);
+}
+
+void pause_ended(struct api *api, struct backend *backend)
+{
+	atomic_store_explicit(&backend->pause_told_ns, 0, memory_order_relaxed);
+	queue_offer(api->in.queue, backend);
+}
+
+void pause_watch(struct api *api, const struct attempts *waiting)
+{
+	watch_for(api, attempts_pause_ns(waiting));
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "api/api_state.h"
+#include "api/pause.h"
 #include "base/clock.h"
 
 static enum queue_lane lane_of(const struct exchange *exchange)
@@ -40,6 +41,7 @@ static int start_waiting(struct relay *relay, struct waiter *waiter)
 	r = queue_enter(request->api->in.queue, &relay->place, lane_of(request->exchange),
 			(size_t)config->queue.max_size, waiter);
 	if (r == 0) {
+		pause_watch(request->api, &relay->attempts);
 		slab_gauge_add(request->api->in.slab, request->api->series.queue_depth, 1);
 		return 0;
 	}

@@ -220,6 +220,7 @@ void backend_forget(struct backend *backend, bool stays_healthy)
 	if (!stays_healthy || health != BACKEND_HEALTHY)
 		atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
 	atomic_store_explicit(&backend->held_until_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&backend->pause_told_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&backend->rejects_usage_option, false, memory_order_relaxed);
 	breaker_reset(&backend->breaker);
 }

@@ -190,11 +190,16 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 	return BREAKER_STAYS;
 }
 
+/* Did it begin after the last opening? */
+static bool is_of_now(const struct breaker *breaker, struct breaker_pass pass)
+{
+	return atomic_load_explicit(&breaker->openings, memory_order_relaxed) == pass.openings;
+}
+
 enum breaker_change breaker_report(struct breaker *breaker, const struct breaker_config *config,
 				   const struct breaker_report *report)
 {
-	bool is_current = atomic_load_explicit(&breaker->openings, memory_order_relaxed) ==
-			  report->pass.openings;
+	bool is_current = is_of_now(breaker, report->pass);
 	enum breaker_change change = BREAKER_STAYS;
 
 	/* What began before the circuit opened says nothing about what came since. */
@@ -217,7 +222,7 @@ enum breaker_change breaker_answered(struct breaker *breaker, const struct break
 {
 	enum breaker_change change;
 
-	if (!pass->is_probe)
+	if (!pass->is_probe || !is_of_now(breaker, *pass))
 		return BREAKER_STAYS;
 	change = close_now(breaker);
 	if (config->failures != 0)

@@ -143,11 +143,13 @@ static int ask(const struct ctl *ctl, struct trial *trial, const char *body)
 
 static double tokens_per_second(const struct trial *trial)
 {
-	uint64_t ns = trial->times.total_ns - trial->stream.first_token_ns;
+	uint64_t first_ns = trial->stream.first_token_ns, end_ns = trial->times.total_ns;
 
-	if (trial->stream.first_token_ns == 0 || trial->stream.completion_tokens < 2 || ns == 0)
+	/* Two clocks: of an answer that comes all at once the end may be the earlier one. */
+	if (first_ns == 0 || end_ns <= first_ns || trial->stream.completion_tokens < 2)
 		return 0;
-	return (double)(trial->stream.completion_tokens - 1) * (double)NS_PER_SEC / (double)ns;
+	return (double)(trial->stream.completion_tokens - 1) * (double)NS_PER_SEC /
+	       (double)(end_ns - first_ns);
 }
 
 static void line_of_time(struct table *table, const char *name, uint64_t ns)

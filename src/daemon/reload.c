@@ -62,7 +62,7 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 			log_error("no memory for the new configuration; "
 				  "a worker goes on with the old one");
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
-	queue_offer_all(daemon->queue, table);
+	(void)queue_review(daemon->queue);
 	if (daemon->awaits_new_models)
 		loop_timer_clear(daemon->loop, &daemon->rebuild);
 	daemon->awaits_new_models = false;
@@ -241,7 +241,7 @@ static void health_changed(void *context)
 {
 	struct daemon *daemon = context;
 
-	queue_review(daemon->queue, daemon->table);
+	(void)queue_review(daemon->queue);
 }
 
 int reload_backends_up(struct daemon *daemon)

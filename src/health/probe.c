@@ -107,8 +107,9 @@ static void fail(struct probe *probe, const struct health_check_result *result)
 			log_absent(probe, result);
 		return;
 	}
-	if (health == BACKEND_UNHEALTHY ||
-	    (health == BACKEND_HEALTHY && probe->failures < probe->config->health.failures))
+	/* The first result decides at once, whatever was believed before. */
+	if (health == BACKEND_UNHEALTHY || (health == BACKEND_HEALTHY && probe->has_settled &&
+					    probe->failures < probe->config->health.failures))
 		return;
 	set_health(probe, BACKEND_UNHEALTHY);
 	log_unhealthy(probe, result);

@@ -133,6 +133,15 @@ static int make_demo_model(struct plan *plan)
 	return 0;
 }
 
+/* It had no probe. */
+static bool was_demo(const struct prober *prober, const char *name)
+{
+	for (size_t i = 0; prober->config && i < prober->config->n_backends; i++)
+		if (!prober->probes[i] && strcmp(prober->config->backends[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static int plan_backend(struct prober *prober, const struct backend_config *config,
 			const struct map *old_probes, struct plan *plan)
 {
@@ -155,7 +164,8 @@ static int plan_backend(struct prober *prober, const struct backend_config *conf
 		plan->probe = old;
 		return 0;
 	}
-	plan->is_other_server = before && !is_same_server(before, config);
+	plan->is_other_server =
+		before ? !is_same_server(before, config) : was_demo(prober, config->name);
 	plan->probe = probe_new(&prober->inputs, &prober->random, plan->backend);
 	plan->is_new = plan->probe != NULL;
 	return plan->probe ? 0 : -ENOMEM;

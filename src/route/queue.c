@@ -63,26 +63,30 @@ static struct queue_entry *find(struct queue *queue, struct backend *backend)
 	return NULL;
 }
 
-/* The place at the backend goes to the first who wants it, and with it the way through its circuit:
- * while that is half open it is for one. `is_taken`: it is a place that is being given back, which
- * must not be kept when there are too many. */
+/* Under the mutex, which its owner needs to go away. With the place it gets the way through the
+ * circuit: while that is half open it is for one. */
+static void hand_over(struct queue *queue, struct queue_entry *entry, struct backend *backend)
+{
+	take_out(queue, entry);
+	entry->granted.backend = backend;
+	(void)breaker_enter(&backend->breaker, true, &entry->granted.pass);
+	waiter_wake(entry->waiter);
+}
+
+/* The place at the backend goes to the first who wants it. `is_taken`: it is one that is being
+ * given back, which must not be kept when there are too many. */
 static bool grant(struct queue *queue, struct backend *backend, bool is_taken)
 {
-	struct waiter *waiter = NULL;
 	struct queue_entry *entry;
+	bool is_granted;
 
 	pthread_mutex_lock(&queue->mutex);
 	entry = find(queue, backend);
-	if (entry && (is_taken ? !backend_is_full(backend, 1) : backend_enter(backend))) {
-		take_out(queue, entry);
-		entry->granted.backend = backend;
-		(void)breaker_enter(&backend->breaker, true, &entry->granted.pass);
-		waiter = entry->waiter;
-	}
+	is_granted = entry && (is_taken ? !backend_is_full(backend, 1) : backend_enter(backend));
+	if (is_granted)
+		hand_over(queue, entry, backend);
 	pthread_mutex_unlock(&queue->mutex);
-	if (waiter)
-		waiter_wake(waiter);
-	return waiter;
+	return is_granted;
 }
 
 void queue_give_back(struct queue *queue, struct backend *backend)
@@ -102,47 +106,65 @@ void queue_offer(struct queue *queue, struct backend *backend)
 		;
 }
 
-void queue_offer_all(struct queue *queue, const struct route_table *table)
+/* Of all that it may go to. */
+static bool grant_any(struct queue *queue, struct queue_entry *entry)
 {
-	for (size_t i = 0; i < table->config->n_backends; i++)
-		queue_offer(queue, table->backends[i]);
+	const struct route_model *model;
+
+	for (size_t i = 0; (model = attempts_chain_at(entry->attempts, i)); i++) {
+		for (size_t k = 0; k < model->n_candidates; k++) {
+			struct backend *backend = model->candidates[k].backend;
+
+			if (attempts_wants(entry->attempts, backend) && backend_enter(backend)) {
+				hand_over(queue, entry, backend);
+				return true;
+			}
+		}
+	}
+	return false;
 }
 
 /* Neither a place nor the end of a pause is to be expected in its time. */
-static bool is_hopeless(const struct queue_entry *entry)
+static bool is_hopeless(const struct queue_entry *entry, uint64_t pause_ns)
 {
 	uint64_t now;
 
 	if (attempts_may_wait(entry->attempts))
 		return false;
 	now = clock_monotonic_ns();
-	return now >= entry->until_ns || attempts_pause_ns(entry->attempts) > entry->until_ns - now;
+	return now >= entry->until_ns || pause_ns > entry->until_ns - now;
 }
 
-/* Under the mutex, which its owner needs to go away. */
-static void dismiss_if_hopeless(struct queue *queue, struct queue_entry *entry)
+/* Returns what it may wait for, as queue_review() does of all. */
+static uint64_t review(struct queue *queue, struct queue_entry *entry)
 {
-	if (!is_hopeless(entry))
-		return;
+	uint64_t pause_ns = attempts_pause_ns(entry->attempts);
+
+	if (!is_hopeless(entry, pause_ns))
+		return pause_ns;
 	take_out(queue, entry);
 	waiter_wake(entry->waiter);
+	return UINT64_MAX;
 }
 
 /* Takes the mutex even if nobody seems to wait: either this sees who came, or who came sees in
  * look_again() what happened before. */
-static void dismiss_hopeless(struct queue *queue)
+uint64_t queue_review(struct queue *queue)
 {
-	pthread_mutex_lock(&queue->mutex);
-	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++)
-		list_for_each (node, following, &queue->lanes[lane])
-			dismiss_if_hopeless(queue, list_entry(node, struct queue_entry, node));
-	pthread_mutex_unlock(&queue->mutex);
-}
+	uint64_t least_ns = UINT64_MAX;
 
-void queue_review(struct queue *queue, const struct route_table *table)
-{
-	dismiss_hopeless(queue);
-	queue_offer_all(queue, table);
+	pthread_mutex_lock(&queue->mutex);
+	for (size_t lane = 0; lane < N_QUEUE_LANES; lane++) {
+		list_for_each (node, following, &queue->lanes[lane]) {
+			struct queue_entry *entry = list_entry(node, struct queue_entry, node);
+			uint64_t ns = grant_any(queue, entry) ? UINT64_MAX : review(queue, entry);
+
+			if (ns < least_ns)
+				least_ns = ns;
+		}
+	}
+	pthread_mutex_unlock(&queue->mutex);
+	return least_ns;
 }
 
 /* Offers the places of all its backends, to whoever comes first, and wakes it when it has nothing
@@ -156,7 +178,7 @@ static void look_again(struct queue *queue, struct queue_entry *entry)
 			queue_offer(queue, model->candidates[k].backend);
 	pthread_mutex_lock(&queue->mutex);
 	if (!list_is_empty(&entry->node))
-		dismiss_if_hopeless(queue, entry);
+		(void)review(queue, entry);
 	pthread_mutex_unlock(&queue->mutex);
 }
 

@@ -55,8 +55,8 @@ struct grant queue_leave(struct queue *queue, struct queue_entry *entry);
 void queue_give_back(struct queue *queue, struct backend *backend);
 /* The backend may have places, for another reason than that. Any thread. */
 void queue_offer(struct queue *queue, struct backend *backend);
-/* Those of all that the table has. */
-void queue_offer_all(struct queue *queue, const struct route_table *table);
-/* A backend is usable no more, or again: wakes whoever has nothing to wait for any more, and offers
- * all places, since without that one the circuits of others may not be heeded. Any thread. */
-void queue_review(struct queue *queue, const struct route_table *table);
+/* A backend is usable no more, or again, or others may be: each in its turn gets a place, if there
+ * is one for it, or is woken when it has nothing to wait for any more. Returns after how many
+ * nanoseconds a backend that one of the others waits for is left alone no more; UINT64_MAX: there
+ * is none. Any thread. */
+uint64_t queue_review(struct queue *queue);

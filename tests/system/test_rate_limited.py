@@ -114,6 +114,19 @@ def test_who_waits_already():
         added.check("nexus_queue_rejections_total", 0)
 
 
+def test_who_waits_while_its_backend_is_renamed():
+    fake = FakeBackend("a", [MODEL])
+    with Rig([fake], backends=[backend(fake, max_concurrent=1)]) as (daemon, a):
+        first, second = wait_behind(daemon, a, {"status": 429, "retry_after": 1})
+        daemon.config_path.write_text(daemon.make_config(
+            backends=[{**backend(fake, max_concurrent=1), "name": "other"}]))
+        eq(daemon.request("POST", "/admin/reload", address=daemon.admin_address).status, 200,
+           "a reload renames it")
+        a.gate("answer").release(1)
+        eq(first.read_response().status, 429, "under its old name it has too much to do")
+        eq(second.read_response().header("x-nexus-backend"), "a", "who waited is served by it")
+
+
 def test_no_backend_is_believed_everything():
     with pair() as (daemon, a, b):
         a.behave({"status": 429, "retry_after": 10 ** 9})

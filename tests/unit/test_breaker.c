@@ -153,6 +153,23 @@ static void test_long_probe(void)
 	is_int(fail(&breaker, &three_in_a_row, probe), BREAKER_STAYS, "and all is forgotten");
 }
 
+/* It ran at the server that there was before. */
+static void test_answer_after_a_reset(void)
+{
+	struct breaker breaker = {0};
+	struct breaker_pass old, probe;
+
+	open_long_ago(&breaker);
+	old = enter(&breaker);
+	breaker_reset(&breaker);
+	open_long_ago(&breaker);
+	probe = enter(&breaker);
+	ok(old.is_probe && probe.is_probe, "a probe, and one of another server");
+	is_int(breaker_answered(&breaker, &three_in_a_row, &old), BREAKER_STAYS,
+	       "what the one before answers says nothing");
+	ok(breaker_refuses(&breaker), "the other one still probes");
+}
+
 static void test_longest_time_wins(void)
 {
 	struct breaker breaker = {0};
@@ -251,6 +268,7 @@ int main(void)
 	test_probe();
 	test_comeback();
 	test_long_probe();
+	test_answer_after_a_reset();
 	test_longest_time_wins();
 	test_probe_lost_in_a_reset();
 	test_rate();
