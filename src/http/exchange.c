@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -307,22 +306,11 @@ enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd
 	return complete(exchange);
 }
 
-/* libmicrohttpd may have met the end of the connection before the watch could tell of it. */
-static bool has_left(const struct connection *connection)
-{
-	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
-
-	return connection->peer_gone || poll(&end, 1, 0) > 0;
-}
-
 /* libmicrohttpd answers malformed chunks by itself, in the middle of a body. */
-static bool was_refused_by_library(const struct exchange *exchange,
-				   enum MHD_RequestTerminationCode code)
+static bool was_refused_by_library(const struct exchange *exchange)
 {
 	return !exchange->request_complete && exchange->refusal == N_PROBLEMS &&
-	       !has_left(exchange->connection) &&
-	       (code == MHD_REQUEST_TERMINATED_COMPLETED_OK ||
-		code == MHD_REQUEST_TERMINATED_WITH_ERROR);
+	       MHD_get_connection_info(exchange->connection->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
 }
 
 void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void **request_context,
@@ -337,7 +325,7 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 		return;
 	*request_context = NULL;
 	connection = exchange->connection;
-	if (was_refused_by_library(exchange, code))
+	if (was_refused_by_library(exchange))
 		exchange->refusal = PROBLEM_BAD_FRAMING;
 	/* Nothing came for timeouts.idle: its socket is still open. */
 	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && !exchange->request_complete)
