@@ -102,7 +102,7 @@ static int list_former_of_model(struct listings *l, const struct route_model *mo
 
 	for (size_t i = 0; i < model->n_candidates + model->n_former; i++) {
 		struct place key = {.backend = model->candidates[i].backend};
-		struct place *place =
+		const struct place *place =
 			bsearch(&key, places, n_backends, sizeof(*places), compare_places);
 		struct listing listing = {.id = model->id, .standing = LISTING_FORMER};
 

@@ -6,7 +6,7 @@ import re
 import tap
 from fake_backend import FakeBackend
 from framing_cases import (BODY, CASES, CHUNKED, INNER, JSON_LINE, LEGAL, LENGTH,
-                           LOOSE_CHUNKS, post)
+                           LOOSE_CHUNKS, SOUND_CHUNKS, post)
 from harness import Counting, Rig, backend, shared
 from tap import Skip, eq, ok
 
@@ -48,14 +48,19 @@ def test_hostile_requests():
 
 def test_nothing_runs_behind_chunks_that_are_read_loosely():
     daemon, a = rig()
+    strict = daemon.library() >= (1, 0, 5)
+    n_behind = 0
     for name, data in LOOSE_CHUNKS.items():
         statuses, received = exchange(daemon, data)
-        ok(statuses in ([200], [400], []), f"{name}: at most one answer", statuses, received)
+        if strict and name in SOUND_CHUNKS and statuses == [200, 200]:
+            n_behind += 1
+        else:
+            ok(statuses in ([200], [400], []), f"{name}: at most one answer", statuses, received)
     daemon.settled()
-    eq([e.body for e in a.log() if e.body != BODY], [], "and no request behind them")
+    eq(len([e for e in a.log() if e.body != BODY]), n_behind,
+       "and no request behind them, but behind sound ones that are read strictly")
     data = LEGAL["chunked"]
     statuses, received = exchange(daemon, data + INNER)
-    strict = daemon.library() >= (1, 0, 5)
     eq(statuses, [200, 200] if strict else [200], "nor behind good ones, unless it reads strictly")
     ok(strict or b"\r\nConnection: close\r\n" in received, "the client is told", received)
 
@@ -136,8 +141,8 @@ def test_chunk_extensions():
     with daemon.connect() as connection:
         connection.send(data)
         status = connection.read_response().status
-    # libmicrohttpd 1.0 takes none when it is strict.
-    eq(status, 200 if daemon.library() < (1, 0) else 400, "chunk extensions")
+    # libmicrohttpd 1.0.1 takes none when it is strict, 1.0.10 does.
+    eq(status, 400 if (1, 0) <= daemon.library() < (1, 0, 5) else 200, "chunk extensions")
     eq(len(a.log()), 1 if status == 200 else 0, "what is taken is relayed once")
 
 
