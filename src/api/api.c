@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "api/api_state.h"
-#include "api/pause.h"
 #include "api/control.h"
 #include "api/cors.h"
 #include "api/form.h"
 #include "api/media.h"
+#include "api/pause.h"
 #include "api/pieces.h"
 #include "api/record.h"
 #include "api/relay.h"

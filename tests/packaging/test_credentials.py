@@ -78,7 +78,7 @@ def test_key():
 
 def test_others_cannot_read_it():
     with keyed():
-        copy = f"/proc/{main_pid()}/root/run/credentials/{UNIT}"
+        copy = str(pathlib.Path("/proc", str(main_pid()), "root", "run/credentials", UNIT))
         nobody = pwd.getpwnam("nobody")
         done = run("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
                    "--clear-groups", "grep", "-r", HALF, f"/run/credentials/{UNIT}", copy,

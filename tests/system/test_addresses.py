@@ -152,6 +152,16 @@ def test_addresses_come_and_go():
         eq(load.failures, [], f"{load.n_sent} requests meanwhile: 0 failed")
 
 
+def check_both_changes(rig, daemon):
+    """From two addresses to one and back, under load."""
+    with Load(daemon, MODEL) as load:
+        rig.name(1)
+        rig.wait(name="gpu")
+        rig.name(1, 2)
+        rig.wait(1, 2)
+    eq(load.failures, [], f"{load.n_sent} requests over both changes: 0 failed")
+
+
 def test_one_address_or_several():
     """With one address the backend has its plain name, and libcurl finds the way."""
     with (rig := Servers([1, 2], at_first=[1], host="localhost")) as (daemon, *_):
@@ -165,12 +175,7 @@ def test_one_address_or_several():
             done = ctl_run.run(daemon, "undrain", endpoint(number))
             eq(done.status, 0, "each by its name", done)
         rig.wait(1, 2)
-        with Load(daemon, MODEL) as load:
-            rig.name(1)
-            rig.wait(name="gpu")
-            rig.name(1, 2)
-            rig.wait(1, 2)
-        eq(load.failures, [], f"{load.n_sent} requests over both changes: 0 failed")
+        check_both_changes(rig, daemon)
 
 
 def test_one_that_is_optional_serves_on():
@@ -186,12 +191,7 @@ def test_one_that_is_optional_serves_on():
         for fake in (a, b):
             fake.gate("probe").release(1000)
         rig.wait(1, 2)
-        with Load(daemon, MODEL) as load:
-            rig.name(1)
-            rig.wait(name="gpu")
-            rig.name(1, 2)
-            rig.wait(1, 2)
-        eq(load.failures, [], f"{load.n_sent} requests over two more changes: 0 failed")
+        check_both_changes(rig, daemon)
 
 
 def drain(daemon, name, verb="drain"):
