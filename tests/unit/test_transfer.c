@@ -235,29 +235,6 @@ static void test_failures(void)
 	}
 }
 
-/* libcurl closes the socket of a failed connect unseen, and looks names up with sockets of its own,
- * which then have the same number. */
-static void test_name_after_refusal(void)
-{
-	struct run refused, named;
-
-	run_init(&refused, loop, client, NULL);
-	run_init(&named, loop, client, NULL);
-	refused.target.url = "http://127.0.0.1:1";
-	named.target.url = "http://after-a-refusal.test";
-	for (int i = 0; i < 2; i++) {
-		struct run *run = i == 0 ? &refused : &named;
-
-		run_start(run);
-		loop_run(loop);
-	}
-	is_int(refused.result.outcome, OUTCOME_CONNECT, "nobody listens");
-	ok(named.result.outcome == OUTCOME_DNS, "then a name is looked up: %s (%s)",
-	   outcome_name(named.result.outcome), named.error);
-	run_finish(&refused);
-	run_finish(&named);
-}
-
 static void test_tls_failure(void)
 {
 	static const struct server_step script[] = {{SERVER_ACCEPT, NULL, 0},
@@ -292,7 +269,6 @@ int main(void)
 	test_answers();
 	test_head_bombs();
 	test_failures();
-	test_name_after_refusal();
 	test_tls_failure();
 	run_world_end(loop, client);
 	return tap_done();
