@@ -201,7 +201,6 @@ def test_answers_that_come_early():
               b'data: {"type":"transcript.text.done","text":"x"}\n\n')
     a.upload = {"after": 1 << 20, "answer": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"
                 b"\r\nContent-Length: %d\r\n\r\n" % len(events) + events}
-    a.behave({"fault": "close"})  # once it has read all
     body = audio(4 << 20)
     with Counting(daemon) as added:
         answer = Sender(daemon, body).answer()
