@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the admin face tells of the route table in force and changes in its backends. */
+#include <string.h>
+
 #include "api/api_state.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "config/config_expand.h"
 #include "config/config_json.h"
 #include "route/queue.h"
 
@@ -54,7 +57,16 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_object_end(w);
 }
 
-void api_admin_backends(struct request *request)
+/* By its own name, or by that in the file, which all addresses of a host share. Names need no
+ * decoding. */
+static bool is_named(const struct backend_config *config, struct str name)
+{
+	return str_eq(str_of(config->name), name) ||
+	       str_eq((struct str){config->name, config_name_length(config)}, name);
+}
+
+/* Those of this name; with none all. */
+static void answer_backends(struct request *request, struct str name)
 {
 	const struct route_table *table = request->table;
 	struct buf body;
@@ -65,22 +77,16 @@ void api_admin_backends(struct request *request)
 	jsonw_object(&w, NULL);
 	jsonw_array(&w, "backends");
 	for (size_t i = 0; i < table->config->n_backends; i++)
-		write_backend(&w, table, i);
+		if (name.n == 0 || is_named(&table->config->backends[i], name))
+			write_backend(&w, table, i);
 	jsonw_array_end(&w);
 	jsonw_object_end(&w);
 	request_document(request, 200, "application/json", &body, w.error);
 }
 
-/* The index of the backend that the path names; n_backends for none. Names need no decoding. */
-static size_t find_backend(const struct request *request)
+void api_admin_backends(struct request *request)
 {
-	const struct config *config = request->table->config;
-	size_t i = 0;
-
-	while (i < config->n_backends &&
-	       !str_eq(str_of(config->backends[i].name), request->argument))
-		i++;
-	return i;
+	answer_backends(request, (struct str){"", 0});
 }
 
 static void log_change(const char *backend, bool draining)
@@ -98,23 +104,26 @@ static void log_change(const char *backend, bool draining)
 static void set_draining(struct request *request, bool draining)
 {
 	const struct route_table *table = request->table;
-	size_t index = find_backend(request);
-	struct backend *backend;
-	struct buf body;
-	struct jsonw w;
+	struct str name = request->argument;
+	enum backend_drain what =
+		memchr(name.p, '@', name.n) ? BACKEND_DRAIN_ADDRESS : BACKEND_DRAIN_NAME;
+	size_t n = 0;
 
-	if (index == table->config->n_backends) {
+	for (size_t i = 0; i < table->config->n_backends; i++) {
+		struct backend *backend = table->backends[i];
+
+		if (!is_named(&table->config->backends[i], name))
+			continue;
+		if (draining ? backend_drain(backend, what) : backend_undrain(backend))
+			log_change(backend->name, draining);
+		n++;
+	}
+	if (n == 0) {
 		request_problem(request, PROBLEM_BACKEND_NOT_FOUND, NULL, NULL, NULL);
 		return;
 	}
-	backend = table->backends[index];
-	if (draining ? backend_drain(backend) : backend_undrain(backend))
-		log_change(backend->name, draining);
 	(void)queue_review(request->api->in.queue);
-	buf_init(&body, 4096);
-	jsonw_begin(&w, &body);
-	write_backend(&w, table, index);
-	request_document(request, 200, "application/json", &body, w.error);
+	answer_backends(request, name);
 }
 
 void api_admin_drain(struct request *request)

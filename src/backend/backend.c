@@ -141,11 +141,9 @@ struct backend_model *backend_models_free(struct backend_model *models, size_t n
 	return NULL;
 }
 
-bool backend_drain(struct backend *backend)
+bool backend_drain(struct backend *backend, enum backend_drain what)
 {
-	unsigned drain = strchr(backend->name, '@') ? BACKEND_DRAIN_ADDRESS : BACKEND_DRAIN_NAME;
-
-	return atomic_fetch_or_explicit(&backend->drain, drain, memory_order_relaxed) == 0;
+	return atomic_fetch_or_explicit(&backend->drain, what, memory_order_relaxed) == 0;
 }
 
 bool backend_undrain(struct backend *backend)

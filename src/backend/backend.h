@@ -83,9 +83,8 @@ static inline bool backend_is_draining(const struct backend *backend)
 {
 	return atomic_load_explicit(&backend->drain, memory_order_relaxed) != 0;
 }
-/* No new request from now on: to this address of a host, or, under the plain name, to none that the
- * host has or gets. Any thread; false: that was so before. */
-bool backend_drain(struct backend *backend);
+/* No new request from now on, as one or the other. Any thread; false: that was so before. */
+bool backend_drain(struct backend *backend, enum backend_drain what);
 /* Ends either. Any thread; false: it did not drain. */
 bool backend_undrain(struct backend *backend);
 /* Takes a place; false when all are taken. Any thread. */

@@ -106,22 +106,28 @@ static bool is_name(const char *text)
 					   "0123456789._-@")];
 }
 
-static int write_drains(const struct ctl *ctl, struct json_object *document, const void *context,
-			struct buf *out)
+static unsigned long long count_in_flight(struct json_object *document)
 {
-	(void)context;
-	return buf_printf(out, _("%s drains; requests that still run there: %llu\n"),
-			  ctl->arguments[0],
-			  (unsigned long long)document_u64(document, "in_flight"));
+	struct json_object *backends = jsonx_get(document, "backends");
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < jsonx_length(backends); i++)
+		sum += document_u64(jsonx_at(backends, i), "in_flight");
+	return sum;
 }
 
-static int write_undrained(const struct ctl *ctl, struct json_object *document, const void *context,
-			   struct buf *out)
+static int write_drains(const struct ctl *ctl, struct json_object *document,
+			const void *context UNUSED, struct buf *out)
 {
-	(void)context;
+	return buf_printf(out, _("%s drains; requests that still run there: %llu\n"),
+			  ctl->arguments[0], count_in_flight(document));
+}
+
+static int write_undrained(const struct ctl *ctl, struct json_object *document,
+			   const void *context UNUSED, struct buf *out)
+{
 	return buf_printf(out, _("%s takes requests again; running there: %llu\n"),
-			  ctl->arguments[0],
-			  (unsigned long long)document_u64(document, "in_flight"));
+			  ctl->arguments[0], count_in_flight(document));
 }
 
 static int steer(const struct ctl *ctl, const char *verb, struct question question)

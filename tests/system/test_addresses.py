@@ -239,6 +239,14 @@ def test_a_drain_of_the_name_is_for_all_of_its_addresses():
         rig.name(1, 2, 3)
         is_becoming(rig, "and who comes later, while it holds for one",
                     _1="healthy", _2="draining", _3="draining")
+        drain(daemon, "gpu", "undrain")
+        is_becoming(rig, "the name of several is for each of them",
+                    _1="healthy", _2="healthy", _3="healthy")
+        drain(daemon, "gpu")
+        rig.name(1, 2)
+        drain(daemon, endpoint(1), "undrain")
+        rig.name(1, 2, 3)
+        is_becoming(rig, "in both directions", _1="healthy", _2="draining", _3="draining")
         rig.name(1)
         is_becoming(rig, "an address that was undrained stays so", plain="healthy")
 

@@ -168,7 +168,8 @@ def test_drain():
     stream = daemon.stream("m")
     stream.next_data()
     answer = drain(daemon, "a")
-    eq((answer.status, answer.json()["status"], answer.json()["in_flight"]), (200, "draining", 1),
+    rows = [(row["name"], row["status"], row["in_flight"]) for row in answer.json()["backends"]]
+    eq((answer.status, rows), (200, [("a", "draining", 1)]),
        "drained, with one request still there")
     a.gate("held").release(20)
     eq(stream.all_data()[-1], "[DONE]", "what ran there ends properly")
@@ -185,7 +186,7 @@ def test_drain():
     eq(ask(daemon, "GET", "/admin/status").json()["backends"]["draining"], 1, "the status, too")
     eq(drain(daemon, "a").status, 200, "a second drain changes nothing")
     eq(len([l for l in daemon.stderr_lines if "a: draining" in l]), 1, "it was logged once")
-    eq(drain(daemon, "a", "undrain").json()["status"], "healthy", "undrained")
+    eq(drain(daemon, "a", "undrain").json()["backends"], [status_of(daemon, "a")], "undrained")
     eq(daemon.chat("m").header("x-nexus-backend"), "a", "requests go there again")
 
 

@@ -74,7 +74,8 @@ def test_backends_drain_undrain():
     eq(dict(run(daemon, "status").rows)["backends"], "2 of 2 healthy, 1 draining",
        "in the status, too")
     eq(daemon.chat("m").header("x-nexus-backend"), "b", "and works")
-    eq(run(daemon, "--json", "undrain", "a").json()["status"], "healthy", "undrain")
+    rows = run(daemon, "--json", "undrain", "a").json()["backends"]
+    eq([(row["name"], row["status"]) for row in rows], [("a", "healthy")], "undrain")
     for name in ("c", "../a", "a b", ""):
         result = run(daemon, "drain", name)
         eq((result.status, result.out), (1, ""), f"drain {name!r}", result)

@@ -143,19 +143,17 @@ static void test_list(void)
 
 static void test_drain(void)
 {
-	struct backend *name = need(backend_new(STR_LITERAL("gpu")));
-	struct backend *address = need(backend_new(STR_LITERAL("gpu@2")));
+	struct backend *backend = need(backend_new(STR_LITERAL("gpu@2")));
 
-	ok(!backend_is_draining(name) && !backend_undrain(name), "nobody drains at first");
-	ok(backend_drain(name) && !backend_drain(name) && backend_is_draining(name), "once");
-	is_u64(atomic_load(&name->drain), BACKEND_DRAIN_NAME, "a plain name with all it has");
-	ok(backend_drain(address), "and a number");
-	is_u64(atomic_load(&address->drain), BACKEND_DRAIN_ADDRESS, "alone");
-	atomic_fetch_or(&address->drain, BACKEND_DRAIN_NAME);
-	ok(!backend_drain(address), "it drains, for whatever reason");
-	ok(backend_undrain(address) && !backend_is_draining(address), "and neither is left");
-	backend_unref(name);
-	backend_unref(address);
+	ok(!backend_is_draining(backend) && !backend_undrain(backend), "nobody drains at first");
+	ok(backend_drain(backend, BACKEND_DRAIN_ADDRESS) &&
+		   !backend_drain(backend, BACKEND_DRAIN_ADDRESS) && backend_is_draining(backend),
+	   "once");
+	ok(!backend_drain(backend, BACKEND_DRAIN_NAME), "it drains, for whatever reason");
+	is_u64(atomic_load(&backend->drain), BACKEND_DRAIN_ADDRESS | BACKEND_DRAIN_NAME,
+	       "for both");
+	ok(backend_undrain(backend) && !backend_is_draining(backend), "and neither is left");
+	backend_unref(backend);
 }
 
 int main(void)
