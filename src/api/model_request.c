@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/grammar.h"
 #include "base/jsonx.h"
 #include "base/multipart.h"
 #include "route/attempts.h"
@@ -117,14 +118,6 @@ static int PRINTF_LIKE(4, 5) refuse(struct model_request_error *error, enum prob
 	return -EINVAL;
 }
 
-static bool has_control(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static int refuse_missing(struct model_request_error *error)
 {
 	return refuse(error, PROBLEM_INVALID_FIELD, "model",
@@ -144,7 +137,7 @@ static int take_name(struct model_request *wanted, size_t at, size_t value_bytes
 {
 	struct str name = {wanted->model, wanted->model_bytes};
 
-	if (name.n == 0 || has_control(name))
+	if (name.n == 0 || grammar_has_control(name))
 		return refuse_name(error);
 	wanted->model[name.n] = '\0';
 	wanted->model_at = at;

@@ -7,6 +7,8 @@ libnexusd_a_SOURCES += \
 	src/base/clock.h \
 	src/base/glob.c \
 	src/base/glob.h \
+	src/base/grammar.c \
+	src/base/grammar.h \
 	src/base/hash.c \
 	src/base/hash.h \
 	src/base/i18n.c \

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/grammar.h"
+
 static const char *const error_texts[] = {
 	[MULTIPART_OK] = "no error",
 	[MULTIPART_NO_BOUNDARY] = "Content-Type has no valid boundary",
@@ -105,16 +107,8 @@ static int find_parameter(struct str rest, struct str wanted, struct str *ret_va
 
 static bool is_boundary(struct str s)
 {
-	static const char others[] = "'()+_,-./:=? ";
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		      (c && strchr(others, c))))
-			return false;
-	}
-	return s.n > 0 && s.n <= MULTIPART_BOUNDARY_MAX_BYTES && s.p[s.n - 1] != ' ';
+	return grammar_is_word(s, "'()+_,-./:=? ") && s.n <= MULTIPART_BOUNDARY_MAX_BYTES &&
+	       s.p[s.n - 1] != ' ';
 }
 
 enum multipart_error multipart_init(struct multipart *m, struct str content_type, const char *field,
@@ -171,22 +165,13 @@ static bool is_plain_coding(struct str value)
 	       str_eq_nocase(value, STR_LITERAL("7bit"));
 }
 
-static bool has_control(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static int read_header(struct part *part, struct str line)
 {
 	struct str name = str_split(&line, ':'), value = str_trim(line);
 
 	/* A blank before the colon, or a folded line, is read in as many ways as there are readers.
 	 */
-	if (!line.p || !name.n || has_control(name) || has_control(value) ||
-	    memchr(name.p, ' ', name.n) || memchr(name.p, '\t', name.n))
+	if (!line.p || !grammar_is_token(name) || !grammar_is_field_value(value))
 		return -EINVAL;
 	if (str_eq_nocase(name, STR_LITERAL("Content-Disposition")))
 		return read_disposition(part, value);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grammar.h"
 #include "base/jsonscan.h"
 #include "base/jsonx.h"
 
@@ -27,12 +28,8 @@ void model_list_done(struct model_list *list)
 /* A name that can stand in a request and in a header. */
 static bool is_routable(struct str id)
 {
-	if (id.n == 0 || id.n > MODEL_ID_MAX_BYTES || !utf8_is_valid(id))
-		return false;
-	for (size_t i = 0; i < id.n; i++)
-		if ((unsigned char)id.p[i] < 0x20 || id.p[i] == 0x7F)
-			return false;
-	return true;
+	return id.n > 0 && id.n <= MODEL_ID_MAX_BYTES && utf8_is_valid(id) &&
+	       !grammar_has_control(id);
 }
 
 struct member {

@@ -1,32 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/guard.h"
 
-static bool is_token_char(unsigned char c)
-{
-	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-		return true;
-	return c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
-}
-
-bool guard_is_token(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_token_char((unsigned char)s.p[i]))
-			return false;
-	return s.n > 0;
-}
-
-/* HTAB is the one control character a field value may hold; obs-text (above 0x7f) may pass. */
-static bool is_field_value(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
+#include "base/grammar.h"
 
 /* Nothing that a later hop could cut or split at: controls, blanks, and %00. */
 static bool is_target(struct str s)
@@ -48,7 +23,7 @@ void guard_begin(struct guard *guard, const struct guard_line *line)
 	guard->http_1_0 = str_eq(line->version, STR_LITERAL("HTTP/1.0"));
 	if (!guard->http_1_0 && !str_eq(line->version, STR_LITERAL("HTTP/1.1")))
 		guard->bad = true;
-	if (!guard_is_token(line->method) || !is_target(line->target))
+	if (!grammar_is_token(line->method) || !is_target(line->target))
 		guard->bad = true;
 	if (!line->target_at)
 		return;
@@ -83,7 +58,7 @@ void guard_header(struct guard *guard, struct str name, struct str value)
 {
 	if (guard->accounts)
 		account(guard, name, value);
-	if (guard->bad || !guard_is_token(name) || !is_field_value(value)) {
+	if (guard->bad || !grammar_is_token(name) || !grammar_is_field_value(value)) {
 		guard->bad = true;
 		return;
 	}

@@ -44,6 +44,3 @@ void guard_begin(struct guard *guard, const struct guard_line *line);
 void guard_header(struct guard *guard, struct str name, struct str value);
 /* `head_bytes` is the head's real size; only looked at when bytes are accounted. */
 enum guard_verdict guard_end(const struct guard *guard, size_t head_bytes);
-
-/* A token by RFC 9110 section 5.6.2, as names and methods must be. */
-bool guard_is_token(struct str s);

@@ -8,21 +8,13 @@
 
 #include <curl/curl.h>
 
-#include "base/str.h"
+#include "base/grammar.h"
 
 enum { BLOCK_KEPT_BYTES = 4096, N_CONSTANT_LINES = 2, N_OWN_LINES = 4 };
 
 struct line {
 	struct str name, separator, value;
 };
-
-static bool is_field(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
-			return false;
-	return true;
-}
 
 static struct line line_of(struct str name, struct str value)
 {
@@ -66,7 +58,7 @@ static bool is_sendable(const struct line *line, size_t i)
 {
 	if (i < N_CONSTANT_LINES)
 		return line->name.n > 0;
-	return line->name.n > 0 && is_field(line->name) && is_field(line->value);
+	return grammar_is_token(line->name) && grammar_is_field_value(line->value);
 }
 
 static char *put(char *at, struct str s)

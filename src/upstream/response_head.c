@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/grammar.h"
+
 enum { TEXT_KEPT_BYTES = 4096 };
 
 void response_head_init(struct response_head *head)
@@ -25,29 +27,6 @@ void response_head_clear(struct response_head *head)
 		buf_done(&text);
 	buf_clear(&text);
 	*head = (struct response_head){.text = text, .content_length = -1};
-}
-
-/* RFC 9110 section 5.6.2 */
-static bool is_token(struct str s)
-{
-	static const char others[] = "!#$%&'*+-.^_`|~";
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		      (c && strchr(others, c))))
-			return false;
-	}
-	return s.n > 0;
-}
-
-static bool is_value(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] == 0x7f)
-			return false;
-	return true;
 }
 
 /* "HTTP/1.1 200 OK": a new head begins, whatever came before. libcurl has judged the version. */
@@ -102,7 +81,7 @@ static enum response_head_step header_line(struct response_head *head, struct st
 	const struct str parts[] = {name, STR_LITERAL(":"), value, STR_LITERAL("\n")};
 	enum response_head_step step;
 
-	if (!line.p || !is_token(name) || !is_value(value))
+	if (!line.p || !grammar_is_token(name) || !grammar_is_field_value(value))
 		return RESPONSE_HEAD_MALFORMED;
 	if (head->n_headers++ == RESPONSE_HEAD_MAX_HEADERS)
 		return RESPONSE_HEAD_TOO_LARGE;

@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/test_demo_embedding \
 	tests/unit/test_endpoint \
 	tests/unit/test_glob \
+	tests/unit/test_grammar \
 	tests/unit/test_guard \
 	tests/unit/test_exemplar \
 	tests/unit/test_gzip \
