@@ -105,7 +105,7 @@ UNUSED static void set_up(struct bed *bed, const char *states)
 		if (states[1] == '?')
 			fleet_set_health(&bed->fleet, name, BACKEND_UNKNOWN);
 		if (states[1] == '~')
-			(void)backend_drain(backend);
+			(void)backend_drain(backend, BACKEND_DRAIN_ADDRESS);
 		if (states[1] == '*')
 			backend_hold(backend, UINT64_MAX);
 		if (states[1] == '/')

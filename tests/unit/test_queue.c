@@ -337,7 +337,7 @@ static void test_nothing_to_wait_for(void)
 	is_u64(scene.clients[2].woken, 1, "it is woken, too");
 	fleet_set_health(&scene.bed.fleet, "a", BACKEND_HEALTHY);
 	is_int(enter(&scene, 2, QUEUE_NORMAL, 9), 0, "it waits again");
-	(void)backend_drain(scene.a);
+	(void)backend_drain(scene.a, BACKEND_DRAIN_ADDRESS);
 	(void)queue_review(scene.queue);
 	ok(!queue_leave(scene.queue, &scene.clients[2].entry).backend,
 	   "and leaves when it has been woken");
