@@ -14,7 +14,6 @@
 #include "http/exchange.h"
 #include "loop/waiter.h"
 
-struct compressed;
 struct control_call;
 struct multipart;
 struct pieces_source;

@@ -5,14 +5,7 @@
 
 #include "config/config.h"
 
-#define GET     "GET"
-#define POST    "POST"
-#define PUT     "PUT"
-#define ANY     0
-#define ADMIN   FACE_ADMIN
-#define API     FACE_API
-#define METRICS FACE_METRICS
-#define NONE    ROUTE_NONE
+#define NONE    0
 #define MODEL   ROUTE_MODEL
 #define PASSED  ROUTE_PASSED
 #define FORM    ROUTE_FORM
@@ -21,17 +14,10 @@
 #define WATCH   ROUTE_WATCH
 static const struct route routes[] = {
 #define ROUTE(id, method, path, face, flags, handler, help) \
-	[ROUTE_ID_##id] = {method, path, face, flags, handler},
+	[ROUTE_ID_##id] = {#method, path, FACE_##face, flags, handler},
 #include "api/routes.def"
 #undef ROUTE
 };
-#undef GET
-#undef POST
-#undef PUT
-#undef ANY
-#undef ADMIN
-#undef API
-#undef METRICS
 #undef NONE
 #undef MODEL
 #undef PASSED

@@ -113,11 +113,6 @@ int jsonx_u64(struct json_object *value, uint64_t *ret_value)
 	return 0;
 }
 
-bool jsonx_is_true(struct json_object *value)
-{
-	return json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
-}
-
 bool jsonx_next_member(struct json_object *object, void **cursor, const char **ret_name,
 		       struct json_object **ret_value)
 {

@@ -44,7 +44,6 @@ double jsonx_number(struct json_object *value);
 const char *jsonx_text(struct json_object *value, bool is_pretty);
 /* -EINVAL unless it is an integer >= 0. */
 int jsonx_u64(struct json_object *value, uint64_t *ret_value) MUST_CHECK;
-bool jsonx_is_true(struct json_object *value);
 /* Visits an object's members: start with *cursor = NULL; false at the end. */
 bool jsonx_next_member(struct json_object *object, void **cursor, const char **ret_name,
 		       struct json_object **ret_value);

@@ -20,7 +20,7 @@ struct config_origin {
 	unsigned line;
 };
 
-enum config_face { FACE_API = 1, FACE_METRICS = 2, FACE_ADMIN = 4 };
+enum config_face { FACE_ANY = 0, FACE_API = 1, FACE_METRICS = 2, FACE_ADMIN = 4 };
 
 struct listener_config {
 	struct config_origin origin;

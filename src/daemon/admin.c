@@ -11,11 +11,6 @@
 
 enum { NAMES_MAX_BYTES = 4096 };
 
-static bool is_draining(const struct daemon *daemon)
-{
-	return atomic_load_explicit(&daemon->lifecycle.draining, memory_order_relaxed);
-}
-
 static bool is_ready(const struct daemon *daemon)
 {
 	return atomic_load_explicit(&daemon->lifecycle.ready, memory_order_relaxed);
@@ -23,7 +18,7 @@ static bool is_ready(const struct daemon *daemon)
 
 static const char *state_of(const struct daemon *daemon)
 {
-	if (is_draining(daemon))
+	if (daemon_is_stopping(daemon))
 		return "draining";
 	return is_ready(daemon) ? "serving" : "starting";
 }
@@ -133,7 +128,7 @@ static int reload(struct daemon *daemon, struct buf *out)
 	struct jsonw w;
 
 	/* In a handover it is the new process that reads the configuration. */
-	if (is_draining(daemon) || !is_ready(daemon) || daemon->handover)
+	if (daemon_is_stopping(daemon) || !is_ready(daemon) || daemon->handover)
 		return -ESHUTDOWN;
 	reload_config(daemon);
 	if (daemon->last_reload.result < 0) {

@@ -293,11 +293,7 @@ static int signals_up(struct daemon *daemon)
 
 static void signals_down(struct daemon *daemon)
 {
-	int fd = daemon->signals.fd;
-
-	loop_unwatch(daemon->loop, &daemon->signals);
-	if (fd >= 0)
-		close(fd);
+	loop_close(daemon->loop, &daemon->signals);
 }
 
 bool daemon_is_stopping(const struct daemon *daemon)
@@ -310,7 +306,7 @@ static int service_up(struct daemon *daemon)
 	int r = 0;
 
 	atomic_store_explicit(&daemon->lifecycle.ready, true, memory_order_relaxed);
-	if (inheritance_is_served(daemon->inheritance))
+	if (inheritance_serve(daemon->inheritance))
 		r = duties_take(daemon);
 	if (r == 0 && daemon->reload_is_due)
 		reload_config(daemon);

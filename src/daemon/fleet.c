@@ -17,7 +17,8 @@ struct fleet {
 	uint64_t started_ns, started_msec;
 };
 
-struct route_table *fleet_take(struct fleet *fleet)
+/* A reference for the caller; NULL before the first fleet_set(). */
+static struct route_table *take_table(struct fleet *fleet)
 {
 	struct route_table *table;
 
@@ -41,114 +42,103 @@ void fleet_set(struct fleet *fleet, struct route_table *table)
 	route_table_unref(before);
 }
 
-/* Calls `each` for every backend that counts. */
-static void visit_backends(void *context,
-			   void (*each)(const struct backend *backend,
-					const struct backend_config *config, void *cookie),
-			   void *cookie)
+/* The next backend that counts, from *cursor on, which then is behind it; NULL at the end. */
+static const struct backend *next_backend(const struct route_table *table, size_t *cursor)
 {
-	struct route_table *table = fleet_take(context);
+	while (table && *cursor < table->config->n_backends) {
+		size_t i = (*cursor)++;
 
-	for (size_t i = 0; table && i < table->config->n_backends; i++)
 		if (backend_counts(table->backends[i], &table->config->backends[i]))
-			each(table->backends[i], &table->config->backends[i], cookie);
-	route_table_unref(table);
-}
-
-struct emit {
-	provider_emit_fn *emit;
-	void *emitter;
-};
-
-static void emit_pending(const struct backend *backend, const struct backend_config *config UNUSED,
-			 void *cookie)
-{
-	struct emit *emit = cookie;
-
-	emit->emit(emit->emitter, &(struct str){backend->name, strlen(backend->name)},
-		   atomic_load_explicit(&backend->pending, memory_order_relaxed));
+			return table->backends[i];
+	}
+	return NULL;
 }
 
 static void collect_pending(void *context, provider_emit_fn *emit, void *emitter)
 {
-	visit_backends(context, emit_pending, &(struct emit){emit, emitter});
-}
+	struct route_table *table = take_table(context);
+	const struct backend *backend;
+	size_t cursor = 0;
 
-static void emit_up(const struct backend *backend, const struct backend_config *config UNUSED,
-		    void *cookie)
-{
-	struct emit *emit = cookie;
-
-	emit->emit(emit->emitter, &(struct str){backend->name, strlen(backend->name)},
-		   backend_is_healthy(backend));
+	while ((backend = next_backend(table, &cursor)))
+		emit(emitter, (struct str[]){str_of(backend->name)},
+		     atomic_load_explicit(&backend->pending, memory_order_relaxed));
+	route_table_unref(table);
 }
 
 static void collect_up(void *context, provider_emit_fn *emit, void *emitter)
 {
-	visit_backends(context, emit_up, &(struct emit){emit, emitter});
+	struct route_table *table = take_table(context);
+	const struct backend *backend;
+	size_t cursor = 0;
+
+	while ((backend = next_backend(table, &cursor)))
+		emit(emitter, (struct str[]){str_of(backend->name)}, backend_is_healthy(backend));
+	route_table_unref(table);
 }
 
-static void emit_circuit(const struct backend *backend, const struct backend_config *config UNUSED,
-			 void *cookie)
+static void emit_circuit(const struct backend *backend, provider_emit_fn *emit, void *emitter)
 {
-	struct emit *emit = cookie;
 	enum breaker_state now = breaker_state(&backend->breaker, clock_monotonic_ns());
 
 	for (int state = 0; state < N_BREAKER_STATES; state++)
-		emit->emit(emit->emitter,
-			   (struct str[]){str_of(backend->name),
-					  str_of(breaker_state_name((enum breaker_state)state))},
-			   state == (int)now);
+		emit(emitter,
+		     (struct str[]){str_of(backend->name),
+				    str_of(breaker_state_name((enum breaker_state)state))},
+		     state == (int)now);
 }
 
 static void collect_circuits(void *context, provider_emit_fn *emit, void *emitter)
 {
-	visit_backends(context, emit_circuit, &(struct emit){emit, emitter});
-}
+	struct route_table *table = take_table(context);
+	const struct backend *backend;
+	size_t cursor = 0;
 
-static void emit_backend_info(const struct backend *backend, const struct backend_config *config,
-			      void *cookie)
-{
-	struct emit *emit = cookie;
-	struct str name = str_of(backend->name);
-
-	emit->emit(emit->emitter,
-		   (struct str[]){name, name, str_of(backend_type_name(config->type)),
-				  str_of(config->zone)},
-		   1);
+	while ((backend = next_backend(table, &cursor)))
+		emit_circuit(backend, emit, emitter);
+	route_table_unref(table);
 }
 
 static void collect_backend_info(void *context, provider_emit_fn *emit, void *emitter)
 {
-	visit_backends(context, emit_backend_info, &(struct emit){emit, emitter});
+	struct route_table *table = take_table(context);
+	const struct backend *backend;
+	size_t cursor = 0;
+
+	while ((backend = next_backend(table, &cursor))) {
+		const struct backend_config *config = &table->config->backends[cursor - 1];
+		struct str name = str_of(backend->name);
+
+		emit(emitter,
+		     (struct str[]){name, name, str_of(backend_type_name(config->type)),
+				    str_of(config->zone)},
+		     1);
+	}
+	route_table_unref(table);
 }
 
-static void count_backend(const struct backend *backend UNUSED,
-			  const struct backend_config *config UNUSED, void *cookie)
+static void count_backends(struct fleet *fleet, bool only_healthy, provider_emit_fn *emit,
+			   void *emitter)
 {
-	++*(int64_t *)cookie;
-}
+	struct route_table *table = take_table(fleet);
+	const struct backend *backend;
+	size_t cursor = 0;
+	int64_t count = 0;
 
-static void count_healthy(const struct backend *backend, const struct backend_config *config UNUSED,
-			  void *cookie)
-{
-	*(int64_t *)cookie += backend_is_healthy(backend);
+	while ((backend = next_backend(table, &cursor)))
+		count += !only_healthy || backend_is_healthy(backend);
+	route_table_unref(table);
+	emit(emitter, NULL, count);
 }
 
 static void collect_backends(void *context, provider_emit_fn *emit, void *emitter)
 {
-	int64_t count = 0;
-
-	visit_backends(context, count_backend, &count);
-	emit(emitter, NULL, count);
+	count_backends(context, false, emit, emitter);
 }
 
 static void collect_healthy(void *context, provider_emit_fn *emit, void *emitter)
 {
-	int64_t count = 0;
-
-	visit_backends(context, count_healthy, &count);
-	emit(emitter, NULL, count);
+	count_backends(context, true, emit, emitter);
 }
 
 static bool is_available(const struct route_model *model)
@@ -161,7 +151,7 @@ static bool is_available(const struct route_model *model)
 
 static void collect_available(void *context, provider_emit_fn *emit, void *emitter)
 {
-	struct route_table *table = fleet_take(context);
+	struct route_table *table = take_table(context);
 	int64_t count = 0;
 
 	for (size_t i = 0; table && i < table->n_models; i++)
@@ -172,7 +162,7 @@ static void collect_available(void *context, provider_emit_fn *emit, void *emitt
 
 static void collect_model_info(void *context, provider_emit_fn *emit, void *emitter)
 {
-	struct route_table *table = fleet_take(context);
+	struct route_table *table = take_table(context);
 
 	for (size_t i = 0; table && i < table->n_models; i++) {
 		struct str id = str_of(table->models[i].id);

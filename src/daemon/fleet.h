@@ -17,5 +17,3 @@ struct fleet *fleet_new(struct registry *registry, uint64_t started_ns) MUST_CHE
 struct fleet *fleet_free(struct fleet *fleet);
 /* Takes a reference. */
 void fleet_set(struct fleet *fleet, struct route_table *table);
-/* A reference for the caller, any thread; NULL before the first fleet_set(). */
-struct route_table *fleet_take(struct fleet *fleet);

@@ -35,15 +35,6 @@ static int send_piece(void *context, struct str piece)
 	return channel_send(handover->channel.fd, CHANNEL_COUNTS, piece);
 }
 
-static void close_channel(struct handover *handover)
-{
-	int fd = handover->channel.fd;
-
-	loop_unwatch(handover->daemon->loop, &handover->channel);
-	if (fd >= 0)
-		close(fd);
-}
-
 static void send_counts(struct handover *handover)
 {
 	int r;
@@ -54,7 +45,7 @@ static void send_counts(struct handover *handover)
 	if (r < 0 && r != -ENOMEM) {
 		log_error("cannot tell process %d what was counted: %s", (int)handover->pid,
 			  strerror(-r));
-		close_channel(handover);
+		loop_close(handover->daemon->loop, &handover->channel);
 	}
 }
 
@@ -64,7 +55,7 @@ static struct handover *handover_free(struct handover *handover)
 		return NULL;
 	if (handover->is_over)
 		send_counts(handover);
-	close_channel(handover);
+	loop_close(handover->daemon->loop, &handover->channel);
 	loop_timer_clear(handover->daemon->loop, &handover->overdue);
 	loop_timer_clear(handover->daemon->loop, &handover->counts);
 	transcript_done(&handover->transcript);
@@ -173,7 +164,7 @@ static void channel_ready(struct watch *watch, uint32_t events UNUSED)
 		return;
 	}
 	if (r < 0)
-		close_channel(handover);
+		loop_close(handover->daemon->loop, &handover->channel);
 	else if (message.kind == CHANNEL_PREPARED)
 		tell_state(handover);
 	else if (message.kind == CHANNEL_SERVING && !handover->is_over)

@@ -39,18 +39,9 @@ static void become_main(struct inheritance *inheritance)
 		log_error("no memory for the service manager's timers");
 }
 
-static void close_channel(struct inheritance *inheritance)
-{
-	int fd = inheritance->channel.fd;
-
-	loop_unwatch(inheritance->daemon->loop, &inheritance->channel);
-	if (fd >= 0)
-		close(fd);
-}
-
 static void old_process_gone(struct inheritance *inheritance)
 {
-	close_channel(inheritance);
+	loop_close(inheritance->daemon->loop, &inheritance->channel);
 	if (inheritance->progress == AWAITS_COUNTS) {
 		loop_stop(inheritance->daemon->loop);
 		return;
@@ -215,13 +206,13 @@ void inheritance_down(struct daemon *daemon)
 {
 	if (!daemon->inheritance)
 		return;
-	close_channel(daemon->inheritance);
+	loop_close(daemon->loop, &daemon->inheritance->channel);
 	free(daemon->inheritance);
 	daemon->inheritance = NULL;
 	daemon->inherited = service_sockets_free(daemon->inherited, daemon->n_inherited);
 }
 
-bool inheritance_is_served(struct inheritance *inheritance)
+bool inheritance_serve(struct inheritance *inheritance)
 {
 	tell(inheritance, CHANNEL_SERVING);
 	if (inheritance->channel.fd < 0)

@@ -21,8 +21,8 @@ struct inheritance;
  * until the counts so far have come. -ECANCELED: the old process goes on without this one. */
 int inheritance_up(struct daemon *daemon) MUST_CHECK;
 void inheritance_down(struct daemon *daemon);
-/* This process serves. False: it has to wait for the old one to give way. */
-bool inheritance_is_served(struct inheritance *inheritance) MUST_CHECK;
+/* This process serves: the old one hears it. False: that one has still to give way. */
+bool inheritance_serve(struct inheritance *inheritance) MUST_CHECK;
 /* Is there an old process that has not given way yet? */
 bool inheritance_is_awaited(const struct inheritance *inheritance);
 /* Is there an old process that has still to tell what it counted? */

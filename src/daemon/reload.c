@@ -164,8 +164,8 @@ static void warn_of_restart_options(const struct config *before, const struct co
  * New backends that have not been asked yet may be all that a model is to have. Until they have
  * been, requests are routed as before: nothing is lost in between. Policies do not wait.
  */
-static bool must_wait(struct daemon *daemon, const struct config *config,
-		      const struct route_table *table)
+static bool wait_for_models(struct daemon *daemon, const struct config *config,
+			    const struct route_table *table)
 {
 	uint64_t latest = clock_monotonic_ns() + config->health.timeout + REBUILD_NS;
 
@@ -196,7 +196,7 @@ int reload_adopt_addresses(struct daemon *daemon)
 	}
 	config_unref(daemon->config);
 	daemon->config = config;
-	if (must_wait(daemon, config, table)) {
+	if (wait_for_models(daemon, config, table)) {
 		route_table_unref(table);
 		daemon->awaits_new_models = true;
 	} else {

@@ -117,26 +117,10 @@ int sockets_prepare(const struct daemon *daemon, const struct config *config, st
 	return r;
 }
 
-static bool is_among(const struct listener *listener, struct listener *const *listeners, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (listeners[i] == listener)
-			return true;
-	return false;
-}
-
-static bool has_address(const char *address, struct listener *const *listeners, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(listeners[i]->address, address) == 0)
-			return true;
-	return false;
-}
-
 /* The file of a unix socket goes with it, unless the socket goes on under another listener. */
 static void give_up(struct daemon *daemon, struct listener *listener, const struct opening *next)
 {
-	if (listener->name || has_address(listener->address, next->listeners, next->n)) {
+	if (listener->name || listeners_have_address(next->listeners, next->n, listener->address)) {
 		listener_leave_file(listener);
 	} else {
 		/* It may have been left to the service manager's store. */
@@ -153,7 +137,7 @@ static void leave_files(struct daemon *daemon, const struct opening *next)
 	list_for_each (node, following, &daemon->leaving) {
 		struct listener *listener = list_entry(node, struct listener, node);
 
-		if (has_address(listener->address, next->listeners, next->n))
+		if (listeners_have_address(next->listeners, next->n, listener->address))
 			listener_leave_file(listener);
 	}
 }
@@ -163,7 +147,7 @@ static void tell_new_ones(const struct daemon *daemon, const struct opening *nex
 	for (size_t i = 0; i < next->n; i++) {
 		const char *address = next->listeners[i]->address;
 
-		if (!has_address(address, daemon->listeners, daemon->n_listeners))
+		if (!listeners_have_address(daemon->listeners, daemon->n_listeners, address))
 			log_info("listening on %s", address);
 	}
 }
@@ -171,7 +155,8 @@ static void tell_new_ones(const struct daemon *daemon, const struct opening *nex
 static bool is_unchanged(const struct daemon *daemon, const struct opening *opening)
 {
 	for (size_t i = 0; i < opening->n; i++)
-		if (!is_among(opening->listeners[i], daemon->listeners, daemon->n_listeners))
+		if (!listeners_include(daemon->listeners, daemon->n_listeners,
+				       opening->listeners[i]))
 			return false;
 	return opening->n == daemon->n_listeners;
 }
@@ -187,7 +172,7 @@ void sockets_replace(struct daemon *daemon, struct opening *opening)
 	for (size_t i = 0; i < daemon->n_listeners; i++) {
 		struct listener *listener = daemon->listeners[i];
 
-		if (is_among(listener, opening->listeners, opening->n))
+		if (listeners_include(opening->listeners, opening->n, listener))
 			listener_unref(listener);
 		else
 			give_up(daemon, listener, opening);

@@ -176,12 +176,12 @@ void succession_tell_drains(const struct route_table *table, succession_tell_fn 
 		r = tell_of_address(table, i, tell, context);
 }
 
-static bool is_at(struct backend *backend, const struct backend_config *config, struct str address)
+/* Not looked up yet, or found alone in silence: it is known by what is said of it. */
+static void learn_address(struct backend *backend, const struct backend_config *config,
+			  struct str address)
 {
-	/* Not looked up yet, or found alone in silence: it is known by what is said of it. */
 	if (!config->address && !backend->address[0] && address.n < sizeof(backend->address))
 		memcpy(backend->address, address.p, address.n);
-	return str_eq(str_of(backend->address), address);
 }
 
 void succession_set_drain(struct daemon *daemon, bool drained, struct str what)
@@ -195,7 +195,11 @@ void succession_set_drain(struct daemon *daemon, bool drained, struct str what)
 		if (!str_eq(name, name_of(config)))
 			continue;
 		backend = backends_find(daemon->backends, str_of(config->name));
-		if (!backend || (what.n > 0 && !is_at(backend, config, what)))
+		if (!backend)
+			continue;
+		if (what.n > 0)
+			learn_address(backend, config, what);
+		if (what.n > 0 && !str_eq(str_of(backend->address), what))
 			continue;
 		if (drained)
 			atomic_fetch_or_explicit(&backend->drain,

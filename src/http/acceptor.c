@@ -139,32 +139,15 @@ static void acceptor_drain(struct acceptor *acceptor)
 	acceptor_stop(acceptor);
 }
 
-/* Is there one that takes from the same queue? */
-static bool has_successor(const struct acceptor *acceptor, struct listener *const *listeners,
-			  size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(listeners[i]->address, acceptor->listener->address) == 0)
-			return true;
-	return false;
-}
-
-static bool is_among(const struct listener *listener, struct listener *const *listeners, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (listeners[i] == listener)
-			return true;
-	return false;
-}
-
 void acceptor_keep_only(struct server *server, struct listener *const *listeners, size_t n)
 {
 	list_for_each (node, next, &server->acceptors) {
 		struct acceptor *acceptor = list_entry(node, struct acceptor, node);
 
-		if (is_among(acceptor->listener, listeners, n))
+		if (listeners_include(listeners, n, acceptor->listener))
 			continue;
-		if (has_successor(acceptor, listeners, n))
+		/* It takes from the same queue. */
+		if (listeners_have_address(listeners, n, acceptor->listener->address))
 			acceptor_stop(acceptor);
 		else
 			acceptor_drain(acceptor);

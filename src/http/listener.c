@@ -6,7 +6,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -337,4 +336,20 @@ struct listener *listener_unref(struct listener *listener)
 	tls_unref(listener->tls);
 	free(listener);
 	return NULL;
+}
+
+bool listeners_include(struct listener *const *listeners, size_t n, const struct listener *listener)
+{
+	for (size_t i = 0; i < n; i++)
+		if (listeners[i] == listener)
+			return true;
+	return false;
+}
+
+bool listeners_have_address(struct listener *const *listeners, size_t n, const char *address)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(listeners[i]->address, address) == 0)
+			return true;
+	return false;
 }

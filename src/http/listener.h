@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include "base/attr.h"
@@ -54,3 +55,8 @@ struct listener *listener_ref(struct listener *listener);
 struct listener *listener_unref(struct listener *listener);
 /* Is there a reference beside the caller's? */
 bool listener_is_shared(const struct listener *listener);
+/* Is it one of these? */
+bool listeners_include(struct listener *const *listeners, size_t n,
+		       const struct listener *listener);
+/* Does one of these take from the queue of this address, under another listener perhaps? */
+bool listeners_have_address(struct listener *const *listeners, size_t n, const char *address);

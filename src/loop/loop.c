@@ -109,6 +109,15 @@ void loop_unwatch(struct loop *loop, struct watch *watch)
 	loop_strike(loop, watch);
 }
 
+void loop_close(struct loop *loop, struct watch *watch)
+{
+	int fd = watch->fd;
+
+	loop_unwatch(loop, watch);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void heap_place(struct loop *loop, size_t slot, struct timer *timer)
 {
 	loop->heap[slot] = timer;

@@ -63,6 +63,8 @@ int loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events) 
 int loop_watch_change(struct loop *loop, struct watch *watch, uint32_t events) MUST_CHECK;
 /* Forgets it, also events already fetched. Safe when not watched. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
+/* The same, and closes the fd. */
+void loop_close(struct loop *loop, struct watch *watch);
 /* Forgets the events already fetched, and nothing else: of an fd that may be closed, and its number
  * another file's. The kernel has forgotten a closed one by itself. */
 void loop_strike(struct loop *loop, struct watch *watch);

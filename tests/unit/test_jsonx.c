@@ -83,10 +83,6 @@ static void test_read(void)
 	is_u64(number, 7, "a refusal leaves the output");
 	is_int(jsonx_u64(jsonx_at(data, 6), &number), 0, "a large one is read");
 	is_u64(number, UINT64_C(9223372036854775808), "exactly");
-	ok(jsonx_is_true(jsonx_at(data, 5)) && !jsonx_is_true(jsonx_at(data, 1)) &&
-		   !jsonx_is_true(NULL),
-	   "only true is true");
-
 	ok(jsonx_next_member(root, &cursor, &name, &value) && strcmp(name, "data") == 0 &&
 		   value == data,
 	   "the first member is visited");
