@@ -78,7 +78,7 @@ function route() {
 BEGIN {
 	# what stands behind the equals sign; unlisted types are texts
 	kind["GROUPS"] = "groups"
-	kind["STRINGS"] = "texts"
+	kind["STRINGS"] = kind["ORIGINS"] = kind["TAGS"] = "texts"
 	kind["BOUNDS"] = "numbers"
 	kind["FLAGS"] = "words"
 	kind["BOOL"] = kind["TRISTATE"] = "boolean"

@@ -8,8 +8,10 @@
 #include "base/i18n.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "config/config_draft.h"
 #include "config/config_error.h"
 #include "config/endpoint.h"
+#include "config/schema_field.h"
 
 enum { ALIAS_CHAIN_MAX = 3 };
 
@@ -51,33 +53,33 @@ static int check_listener_names(struct config *config, const struct names *names
 	return r;
 }
 
-static int check_backend_names(struct config *config, const struct names *names)
+/* `offset` is that of the name in each of `n` items of `size` bytes. */
+static int add_names(const struct names *names, void *items, size_t n, size_t size, size_t offset)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < config->n_backends; i++)
-		r = add_name(names, config->backends[i].name, &config->backends[i]);
+	for (char *item = items; r == 0 && n-- > 0; item += size)
+		r = add_name(names, field_pointer(item + offset), item);
 	return r;
+}
+
+static int check_backend_names(struct config *config, const struct names *names)
+{
+	return add_names(names, config->backends, config->n_backends, sizeof(*config->backends),
+			 offsetof(struct backend_config, name));
 }
 
 static int check_fallback_names(struct config *config, const struct names *names)
 {
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < config->routing.n_fallbacks; i++)
-		r = add_name(names, config->routing.fallbacks[i].model,
-			     &config->routing.fallbacks[i]);
-	return r;
+	return add_names(names, config->routing.fallbacks, config->routing.n_fallbacks,
+			 sizeof(*config->routing.fallbacks),
+			 offsetof(struct fallback_config, model));
 }
 
 static int check_policy_names(struct config *config, const struct names *names)
 {
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < config->routing.n_policies; i++)
-		r = add_name(names, config->routing.policies[i].match,
-			     &config->routing.policies[i]);
-	return r;
+	return add_names(names, config->routing.policies, config->routing.n_policies,
+			 sizeof(*config->routing.policies), offsetof(struct policy_config, match));
 }
 
 /* The models of one backend after the other: two backends may have the same ones. */
@@ -91,8 +93,8 @@ static int check_model_names(struct config *config, const struct names *names)
 
 		if (!own.map)
 			return config_error_memory(names->error);
-		for (size_t j = 0; r == 0 && j < backend->n_models; j++)
-			r = add_name(&own, backend->models[j].id, &backend->models[j]);
+		r = add_names(&own, backend->models, backend->n_models, sizeof(*backend->models),
+			      offsetof(struct model_config, id));
 		own.map = map_free(own.map);
 	}
 	return r;
@@ -152,10 +154,9 @@ static int check_shadowing(const struct config *config, const struct names *alia
 
 static int check_aliases(struct config *config, const struct names *names)
 {
-	int r = 0;
+	int r = add_names(names, config->routing.aliases, config->routing.n_aliases,
+			  sizeof(*config->routing.aliases), offsetof(struct alias_config, name));
 
-	for (size_t i = 0; r == 0 && i < config->routing.n_aliases; i++)
-		r = add_name(names, config->routing.aliases[i].name, &config->routing.aliases[i]);
 	for (size_t i = 0; r == 0 && i < config->routing.n_aliases; i++)
 		r = check_chain(names, &config->routing.aliases[i]);
 	return r < 0 ? r : check_shadowing(config, names);
@@ -259,19 +260,24 @@ static int check_tls(const struct listener_config *listener, struct buf *error)
 	return 0;
 }
 
-static int check_exposure(const struct config *config, struct buf *error)
+/* Where an option was given, which a rule needs when it is about more than one. */
+static struct config_origin place_of(const struct config_draft *draft, const char *option)
 {
-	struct config_origin origin = {NULL, 0};
+	return draft->given[schema_index(schema_find(SCOPE_ROOT, str_of(option)))];
+}
+
+static int check_exposure(const struct config_draft *draft)
+{
+	const struct config *config = draft->config;
 	bool has_api = false;
 
 	for (size_t i = 0; i < config->n_listeners; i++) {
 		const struct listener_config *listener = &config->listeners[i];
 
-		origin = listener->origin;
 		if (listener->faces & FACE_ADMIN &&
 		    !str_has_prefix(str_of(listener->address), STR_LITERAL("unix:")))
 			return config_error(
-				error, origin,
+				draft->error, listener->origin,
 				"the listener %s would let anybody reload and drain; give "
 				"the face admin to a unix socket, whose permissions "
 				"say who may",
@@ -281,7 +287,7 @@ static int check_exposure(const struct config *config, struct buf *error)
 		has_api = true;
 		if (!config->allow_unauthenticated && !listener->tls.client_ca &&
 		    !endpoint_address_is_local(listener->address))
-			return config_error(error, origin,
+			return config_error(draft->error, listener->origin,
 					    "the listener %s would serve anybody without a key; "
 					    "bind it to 127.0.0.1, ask for certificates with "
 					    "tls.client_ca, or set allow_unauthenticated = "
@@ -290,90 +296,51 @@ static int check_exposure(const struct config *config, struct buf *error)
 	}
 	if (has_api)
 		return 0;
-	if (!origin.file && config->n_files > 0)
-		origin.file = config->files[0];
-	return config_error(error, origin,
+	return config_error(draft->error, place_of(draft, "listeners"),
 			    "no listener has the face api; add it to the faces of one");
-}
-
-static int check_origins(const struct config *config, struct buf *error)
-{
-	const struct config_origin place = {config->n_files ? config->files[0] : NULL, 0};
-
-	for (size_t i = 0; i < config->n_cors_origins; i++) {
-		struct str origin = str_of(config->cors_origins[i]);
-
-		if (!str_eq(origin, STR_LITERAL("*")) && !endpoint_is_origin(origin))
-			return config_error(
-				error, place,
-				"cors_origins has an element that no browser sends as "
-				"an origin; write such as \"https://chat.example.org\", "
-				"without a path, or \"*\"");
-	}
-	return 0;
 }
 
 /* Room for the rest of a line in the smallest packet. */
 enum { TAGS_MAX_BYTES = 320 };
 
-static bool is_tag(struct str tag)
+static int check_tags(const struct config_draft *draft)
 {
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-	struct str value = tag, key = str_split(&value, ':');
-
-	for (size_t i = 0; i < key.n; i++)
-		if (!memchr(allowed, key.p[i], sizeof(allowed) - 1))
-			return false;
-	for (size_t i = 0; i < value.n; i++)
-		if (!memchr(allowed, value.p[i], sizeof(allowed) - 1))
-			return false;
-	return key.n > 0 && value.n > 0;
-}
-
-static int check_tags(const struct config *config, struct config_origin origin, struct buf *error)
-{
+	const struct config *config = draft->config;
 	bool has_tags =
 		config->statsd.dialect != DIALECT_PLAIN && config->statsd.dialect != DIALECT_CARBON;
 	size_t bytes = 0;
 
 	if (config->statsd.n_tags > 0 && !has_tags)
-		return config_error(error, origin,
+		return config_error(draft->error, place_of(draft, "statsd.tags"),
 				    "statsd.tags cannot be said in this dialect; remove them, or "
 				    "choose graphite, dogstatsd or influx");
-	for (size_t i = 0; i < config->statsd.n_tags; i++) {
-		struct str tag = str_of(config->statsd.tags[i]);
-
-		bytes += tag.n + 1;
-		if (!is_tag(tag))
-			return config_error(
-				error, origin,
-				"statsd.tags has an element that is no key:value of "
-				"letters, digits and _ - . ; write such as \"dc:fra1\"");
-	}
+	for (size_t i = 0; i < config->statsd.n_tags; i++)
+		bytes += strlen(config->statsd.tags[i]) + 1;
 	if (bytes > TAGS_MAX_BYTES)
-		return config_error(error, origin,
+		return config_error(draft->error, place_of(draft, "statsd.tags"),
 				    "statsd.tags are too long; shorten them to %d bytes in all",
 				    TAGS_MAX_BYTES);
 	return 0;
 }
 
-static int check_statsd(const struct config *config, struct buf *error)
+static int check_statsd(const struct config_draft *draft)
 {
-	struct config_origin origin = {config->n_files ? config->files[0] : NULL, 0};
+	const struct config *config = draft->config;
 	struct endpoint_receiver receiver;
 	const char *wrong = endpoint_receiver_parse(config->statsd.address, &receiver);
 
 	assert(!wrong); /* each value was judged on its own before */
 	if (config->statsd.dialect == DIALECT_CARBON && receiver.transport == ENDPOINT_UNIXGRAM)
-		return config_error(error, origin,
+		return config_error(draft->error, place_of(draft, "statsd.address"),
 				    "carbon listens on no unix socket; set statsd.address to "
 				    "tcp://host:2003, or choose another statsd.dialect");
-	return check_tags(config, origin, error);
+	return check_tags(draft);
 }
 
-int config_check(struct config *config, struct buf *error)
+int config_check(const struct config_draft *draft)
 {
+	struct config *config = draft->config;
+	struct buf *error = draft->error;
 	int r = check_lists(config, error);
 
 	for (size_t i = 0; r == 0 && i < config->n_backends; i++) {
@@ -386,10 +353,8 @@ int config_check(struct config *config, struct buf *error)
 	if (r == 0)
 		r = check_fallback_targets(config, error);
 	if (r == 0)
-		r = check_exposure(config, error);
+		r = check_exposure(draft);
 	if (r == 0)
-		r = check_origins(config, error);
-	if (r == 0)
-		r = check_statsd(config, error);
+		r = check_statsd(draft);
 	return r;
 }

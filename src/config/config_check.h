@@ -3,9 +3,9 @@
 #pragma once
 
 #include "base/attr.h"
-#include "base/buf.h"
-#include "config/config.h"
+
+struct config_draft;
 
 /* Also fills in what one field implies for another: the usual address of an Ollama.
- * -EINVAL or -ENOMEM with the line in `error`. */
-int config_check(struct config *config, struct buf *error) MUST_CHECK;
+ * -EINVAL or -ENOMEM with the line in the draft's `error`. */
+int config_check(const struct config_draft *draft) MUST_CHECK;

@@ -37,6 +37,8 @@ int config_draft_init(struct config_draft *draft, struct buf *error)
 void config_draft_done(struct config_draft *draft)
 {
 	draft->config = config_unref(draft->config);
+	for (size_t i = 0; i < SCHEMA_COUNT; i++)
+		free(draft->variables[i]);
 }
 
 int config_draft_name(struct config_draft *draft, const char *name, const char **ret_name)
@@ -62,13 +64,13 @@ int config_draft_complete(struct config_draft *draft)
 		const struct option *option = schema_find(SCOPE_ROOT, str_of(built_in[i].option));
 		int r;
 
-		if (draft->given[schema_index(option)])
+		if (draft->given[schema_index(option)].file)
 			continue;
 		r = config_text_read(draft, NULL, str_of(built_in[i].text));
 		if (r < 0)
 			return r;
 	}
-	return config_check(draft->config, draft->error);
+	return config_check(draft);
 }
 
 struct config *config_draft_take(struct config_draft *draft)

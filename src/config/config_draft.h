@@ -2,17 +2,17 @@
 /* A configuration while it is put together from its files, the environment and what is built in. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/attr.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "config/schema.h"
 
 struct config_draft {
-	struct config *config;    /* owned until taken */
-	struct buf *error;        /* the caller's: where the one line goes */
-	bool given[SCHEMA_COUNT]; /* which options of SCOPE_ROOT some source has set */
+	struct config *config; /* owned until taken */
+	struct buf *error;     /* the caller's: where the one line goes */
+	/* Where each option of SCOPE_ROOT was set last; all zero: nowhere yet. */
+	struct config_origin given[SCHEMA_COUNT];
+	char *variables[SCHEMA_COUNT]; /* owned: of those in the environment the names for it */
 };
 
 /* All defaults, no listeners and backends yet. -ENOMEM */

@@ -126,6 +126,8 @@ static void write_value(struct jsonw *w, const char *name, const struct option *
 		write_flags(w, name, option->unit, *(const unsigned *)field);
 		break;
 	case OPTION_STRINGS:
+	case OPTION_ORIGINS:
+	case OPTION_TAGS:
 		write_texts(w, name, field);
 		break;
 	case OPTION_BOUNDS:
@@ -167,6 +169,8 @@ static bool is_absent(const struct option *option, const void *field)
 	case OPTION_TRISTATE:
 		return *(const enum tristate *)field == TRISTATE_UNKNOWN;
 	case OPTION_STRINGS:
+	case OPTION_ORIGINS:
+	case OPTION_TAGS:
 	case OPTION_GROUPS:
 		return option->scope != SCOPE_ROOT && field_count(field) == 0;
 	case OPTION_BOUNDS:

@@ -161,13 +161,18 @@ static int read_variable(struct config_draft *draft, const struct option *option
 			 const char *variable)
 {
 	struct config_value value = {.kind = VALUE_TEXT, .text = getenv(variable)};
-	char name[VARIABLE_MAX + 32];
+	size_t index = schema_index(option);
+	char *name;
 
 	/* Empty is how a composed environment says "not set". */
 	if (!value.text || !*value.text)
 		return 0;
-	snprintf(name, sizeof(name), _("environment %s"), variable);
+	if (asprintf(&name, _("environment %s"), variable) < 0)
+		return config_error_memory(draft->error);
+	free(draft->variables[index]);
+	draft->variables[index] = name;
 	value.origin.file = name;
+	draft->given[index] = value.origin;
 	return schema_set(option, draft->config, &value, draft->error);
 }
 

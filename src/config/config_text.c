@@ -22,7 +22,7 @@ struct reading {
 	const char *file;
 	enum schema_scope scope;
 	void *object;
-	bool *given; /* by schema_index() */
+	struct config_origin *given; /* by schema_index(); line 0: not yet */
 };
 
 static struct config_origin origin_of(const struct reading *reading,
@@ -112,7 +112,7 @@ static int check_required(const struct reading *reading, struct config_origin or
 		const struct option *option = schema_at(i);
 		char name[OPTION_NAME_MAX];
 
-		if (option->scope != reading->scope || option->initial || reading->given[i])
+		if (option->scope != reading->scope || option->initial || reading->given[i].line)
 			continue;
 		return config_error(reading->draft->error, origin, "%s is missing; add it",
 				    schema_name(option, name));
@@ -124,7 +124,7 @@ static int check_required(const struct reading *reading, struct config_origin or
 static int read_element(const struct reading *parent, const struct option *groups,
 			const config_setting_t *setting)
 {
-	bool given[SCHEMA_COUNT] = {false};
+	struct config_origin given[SCHEMA_COUNT] = {{NULL, 0}};
 	struct reading reading = *parent;
 	int type = config_setting_type(setting), r;
 
@@ -158,7 +158,7 @@ static int read_groups(const struct reading *reading, const struct option *optio
 static int read_option(const struct reading *reading, const struct option *option,
 		       const config_setting_t *setting)
 {
-	reading->given[schema_index(option)] = true;
+	reading->given[schema_index(option)] = origin_of(reading, setting);
 	if (!is_list(setting))
 		return set_from_scalar(reading, option, setting);
 	if (option->type == OPTION_GROUPS)

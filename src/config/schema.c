@@ -87,8 +87,17 @@ bool schema_is_group(enum schema_scope scope, struct str path)
 
 bool schema_is_scalar(const struct option *option)
 {
-	return option->type != OPTION_GROUPS && option->type != OPTION_STRINGS &&
-	       option->type != OPTION_BOUNDS && option->type != OPTION_FLAGS;
+	switch (option->type) {
+	case OPTION_GROUPS:
+	case OPTION_STRINGS:
+	case OPTION_ORIGINS:
+	case OPTION_TAGS:
+	case OPTION_BOUNDS:
+	case OPTION_FLAGS:
+		return false;
+	default:
+		return true;
+	}
 }
 
 const char *schema_name(const struct option *option, char name[static OPTION_NAME_MAX])

@@ -39,6 +39,8 @@
 	X(EITHER, bool, N_("write one of: "))                                                    \
 	X(FLAGS, unsigned, N_("write a list of some of: "))                                      \
 	X(STRINGS, char **, N_("write a list such as [ \"one\", \"two\" ]"))                     \
+	X(ORIGINS, char **, N_("write such as [ \"https://chat.example.org\" ], or [ \"*\" ]"))  \
+	X(TAGS, char **, N_("write such as [ \"dc:fra1\" ]"))                                    \
 	X(BOUNDS, struct config_bounds, N_("write ascending numbers such as ( 0.1, 0.5, 1 )"))   \
 	X(SIZE, uint64_t, N_("write bytes, or a number with K, M or G such as \"10M\""))         \
 	X(DURATION, uint64_t, N_("write seconds such as 30 or 0.25"))                            \

@@ -41,6 +41,13 @@ static inline bool field_is_text(const struct option *option)
 	}
 }
 
+/* Is it a list of them? */
+static inline bool field_is_texts(const struct option *option)
+{
+	return option->type == OPTION_STRINGS || option->type == OPTION_ORIGINS ||
+	       option->type == OPTION_TAGS;
+}
+
 static inline void *field_pointer(const void *field)
 {
 	void *pointer;

@@ -22,6 +22,7 @@ static int check_count(const struct assignment *a)
 	return 0;
 }
 
+/* Each element is a text of its own, and told by its own place. */
 int assignment_set_texts(const struct assignment *a, void *field)
 {
 	struct {
@@ -35,7 +36,6 @@ int assignment_set_texts(const struct assignment *a, void *field)
 		struct assignment one = {&element, &a->value->elements[i], a->error};
 		void *text = field_append(&texts, sizeof(char *));
 
-		element.type = OPTION_STRING;
 		element.min = "1";
 		element.max = "256";
 		r = text ? assignment_set_text(&one, text) : config_error_memory(a->error);

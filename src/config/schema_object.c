@@ -133,7 +133,7 @@ bool schema_object_is_equal(const struct option *option, const void *one, const 
 
 	if (option->type == OPTION_GROUPS)
 		return is_equal_groups(option, a, b);
-	if (option->type == OPTION_STRINGS)
+	if (field_is_texts(option))
 		return is_equal_texts(a, b);
 	if (option->type == OPTION_BOUNDS)
 		return is_equal_bounds(a, b);
@@ -162,7 +162,7 @@ void schema_object_done(enum schema_scope scope, void *object)
 			continue;
 		if (option->type == OPTION_GROUPS)
 			free_groups(option, field);
-		else if (option->type == OPTION_STRINGS)
+		else if (field_is_texts(option))
 			field_free_texts(field);
 		else if (field_is_text(option) || option->type == OPTION_BOUNDS)
 			free(field_pointer(field));

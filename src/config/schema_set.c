@@ -13,6 +13,9 @@
 
 #define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+/* Of a value that is quoted: what stands behind it should be read, too. */
+enum { QUOTED_MAX_BYTES = 80 };
+
 typedef int setter_fn(const struct assignment *a, void *field);
 
 static bool has_words(enum option_type type)
@@ -48,10 +51,15 @@ static bool takes_string(enum option_type type)
 int assignment_refuse_type(const struct assignment *a)
 {
 	enum value_kind kind = a->value->kind;
-	char wrong[64];
+	char wrong[QUOTED_MAX_BYTES + 64];
 
-	if (kind == VALUE_TEXT || (kind == VALUE_STRING && takes_string(a->option->type)))
-		return assignment_refuse(a, "has a value that is not understood");
+	if (kind == VALUE_TEXT || (kind == VALUE_STRING && takes_string(a->option->type))) {
+		const char *text = a->value->text;
+
+		snprintf(wrong, sizeof(wrong), _("cannot be \"%.*s\""),
+			 (int)utf8_cut(str_of(text), QUOTED_MAX_BYTES), text);
+		return assignment_refuse(a, wrong);
+	}
 	snprintf(wrong, sizeof(wrong), _("cannot be %s"), config_value_kind_name(kind));
 	return assignment_refuse(a, wrong);
 }
@@ -236,6 +244,23 @@ static bool is_session_key(struct str text)
 	       !name.p[strspn(name.p, ALPHANUMERIC "!#$%&'*+-.^_`|~")];
 }
 
+static bool is_origin(struct str text)
+{
+	return str_eq(text, STR_LITERAL("*")) || endpoint_is_origin(text);
+}
+
+/* key:value; nothing in it may mean something in any dialect of StatsD. */
+static bool is_tag(const char *text)
+{
+	static const char allowed[] = ALPHANUMERIC "_-.";
+	size_t key = strspn(text, allowed), value;
+
+	if (key == 0 || text[key] != ':')
+		return false;
+	value = strspn(text + key + 1, allowed);
+	return value > 0 && text[key + 1 + value] == '\0';
+}
+
 /* The rules that a type has beyond those of every text; NULL when kept. */
 static const char *text_check(enum option_type type, const char *text)
 {
@@ -246,6 +271,14 @@ static const char *text_check(enum option_type type, const char *text)
 		return glob_is_valid(str_of(text)) ? NULL : N_("is no pattern");
 	case OPTION_SESSION_KEY:
 		return is_session_key(str_of(text)) ? NULL : N_("is not understood");
+	case OPTION_ORIGINS:
+		return is_origin(str_of(text))
+			       ? NULL
+			       : N_("has an element that no browser sends as an origin");
+	case OPTION_TAGS:
+		return is_tag(text) ? NULL
+				    : N_("has an element that is no key:value of letters, "
+					 "digits and _ - .");
 	case OPTION_PATH:
 		return text[0] == '/' ? NULL : N_("does not begin with a slash");
 	default:
@@ -327,6 +360,8 @@ int schema_set(const struct option *option, void *object, const struct config_va
 		[OPTION_EITHER] = set_either,
 		[OPTION_FLAGS] = assignment_set_flags,
 		[OPTION_STRINGS] = assignment_set_texts,
+		[OPTION_ORIGINS] = assignment_set_texts,
+		[OPTION_TAGS] = assignment_set_texts,
 		[OPTION_BOUNDS] = assignment_set_bounds,
 		[OPTION_SIZE] = set_number,
 		[OPTION_DURATION] = set_number,

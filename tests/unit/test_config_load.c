@@ -32,6 +32,14 @@ static void test_merging(void)
 		 "rename or remove one");
 	write_text("conf.d/20.conf", "\nwrkers = 1;");
 	load_bad("conf.d/20.conf:2: unknown option wrkers; nexusd.conf(5) lists all of them");
+	write_text("conf.d/20.conf", "\n\ncors_origins = [ \"foo\" ];");
+	load_bad("conf.d/20.conf:3: cors_origins has an element that no browser sends as an "
+		 "origin; write such as [ \"https://chat.example.org\" ], or [ \"*\" ]");
+	write_text("conf.d/20.conf", "\nstatsd: { interval = 1;\n tags = [ \"a:b\" ]; };");
+	load_bad("conf.d/20.conf:3: statsd.tags cannot be said in this dialect; remove them, or "
+		 "choose graphite, dogstatsd or influx");
+	write_text("conf.d/20.conf", "\nlisteners = ( );");
+	load_bad("conf.d/20.conf:2: no listener has the face api; add it to the faces of one");
 	unlink(path_of("conf.d/20.conf"));
 	mkdir(path_of("conf.d/20.conf"), 0700);
 	load_bad("conf.d/20.conf: not a regular file; name one");
@@ -58,21 +66,21 @@ static const struct {
 	{"NEXUSD_WORKERS", "7", NULL},
 	{"NEXUSD_WORKERS", "", NULL},
 	{"NEXUSD_WORKERS", "x",
-	 "environment NEXUSD_WORKERS: workers has a value that is not understood; "
+	 "environment NEXUSD_WORKERS: workers cannot be \"x\"; "
 	 "write a whole number"},
 	{"NEXUSD_WORKERS", "-1",
-	 "environment NEXUSD_WORKERS: workers has a value that is not understood; "
+	 "environment NEXUSD_WORKERS: workers cannot be \"-1\"; "
 	 "write a whole number"},
 	{"NEXUSD_WORKERS", "2000",
 	 "environment NEXUSD_WORKERS: workers is out of range; choose from 0 to 1024 threads"},
 	{"NEXUSD_LIMITS_MAX_BODY", "20M", NULL},
 	{"NEXUSD_LIMITS_MAX_BODY", "20T",
-	 "environment NEXUSD_LIMITS_MAX_BODY: limits.max_body has a value that is not understood; "
+	 "environment NEXUSD_LIMITS_MAX_BODY: limits.max_body cannot be \"20T\"; "
 	 "write bytes, or a number with K, M or G such as \"10M\""},
 	{"NEXUSD_TIMEOUTS_FIRST_BYTE", "0.5", NULL},
 	{"NEXUSD_LOG_LEVEL", "debug", NULL},
 	{"NEXUSD_LOG_LEVEL", "loud",
-	 "environment NEXUSD_LOG_LEVEL: log.level has a value that is not understood; "
+	 "environment NEXUSD_LOG_LEVEL: log.level cannot be \"loud\"; "
 	 "write one of: error warning notice info debug"},
 	{"NEXUSD_ROUTING_WEIGHTS_LOAD", "101",
 	 "environment NEXUSD_ROUTING_WEIGHTS_LOAD: routing.weights.load is out of range; "
@@ -80,7 +88,7 @@ static const struct {
 	{"METRICS_ENABLED", "FALSE", NULL},
 	{"METRICS_ENABLED", "1", NULL},
 	{"METRICS_ENABLED", "off",
-	 "environment METRICS_ENABLED: metrics.enabled has a value that is not understood; "
+	 "environment METRICS_ENABLED: metrics.enabled cannot be \"off\"; "
 	 "write true or false"},
 	{"METRICS_PATH", "prom", NULL},
 	{"METRICS_PATH", "v1/stats",
@@ -103,6 +111,13 @@ static void test_environment(void)
 		done(&result);
 		unsetenv(variables[i].variable);
 	}
+
+	setenv("NEXUSD_STATSD_DIALECT", "carbon", 1);
+	setenv("NEXUSD_STATSD_ADDRESS", "unixgram:///tmp/x", 1);
+	load_bad("environment NEXUSD_STATSD_ADDRESS: carbon listens on no unix socket; set "
+		 "statsd.address to tcp://host:2003, or choose another statsd.dialect");
+	unsetenv("NEXUSD_STATSD_DIALECT");
+	unsetenv("NEXUSD_STATSD_ADDRESS");
 
 	setenv("NEXUSD_WORKERS", "7", 1);
 	setenv("NEXUSD_TIMEOUTS_FIRST_BYTE", "0.5", 1);

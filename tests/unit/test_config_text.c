@@ -25,9 +25,13 @@ static void parse_bad(const char *text, const char *line)
 #define TAKEN_PATH                                                                \
 	"t.conf:1: metrics.path is a path of nexusd's own, as all below /v1 and " \
 	"/admin are; choose another one"
-#define TAG_LINE                                                               \
-	"t.conf: statsd.tags has an element that is no key:value of letters, " \
-	"digits and _ - . ; write such as \"dc:fra1\""
+#define TAG_LINE                                                                 \
+	"t.conf:1: statsd.tags has an element that is no key:value of letters, " \
+	"digits and _ - .; write such as [ \"dc:fra1\" ]"
+
+#define FORTY  "0123456789012345678901234567890123456789"
+#define EIGHTY FORTY FORTY
+#define LONG   EIGHTY EIGHTY FORTY
 
 static const struct {
 	const char *text, *line;
@@ -68,10 +72,10 @@ static const struct {
 	{"routing: { weights = ( ); };",
 	 "t.conf:1: routing.weights cannot be a list; write a group such as weights: { ... };"},
 	{"limits: { max_body = \"10X\"; };",
-	 "t.conf:1: limits.max_body has a value that is not understood; "
+	 "t.conf:1: limits.max_body cannot be \"10X\"; "
 	 "write bytes, or a number with K, M or G such as \"10M\""},
 	{"limits: { max_body = \"\"; };",
-	 "t.conf:1: limits.max_body has a value that is not understood; "
+	 "t.conf:1: limits.max_body cannot be \"\"; "
 	 "write bytes, or a number with K, M or G such as \"10M\""},
 	{"limits: { max_body = 1.5; };",
 	 "t.conf:1: limits.max_body cannot be a number with decimals; "
@@ -80,15 +84,15 @@ static const struct {
 	 "t.conf:1: timeouts.head cannot be a string; write seconds such as 30 or 0.25"},
 	{"allow_unauthenticated = 1;",
 	 "t.conf:1: allow_unauthenticated cannot be a number; write true or false"},
-	{"log: { level = \"loud\"; };", "t.conf:1: log.level has a value that is not understood; "
+	{"log: { level = \"loud\"; };", "t.conf:1: log.level cannot be \"loud\"; "
 					"write one of: error warning notice info debug"},
 	{"log: { level = 3; };", "t.conf:1: log.level cannot be a number; "
 				 "write one of: error warning notice info debug"},
 	{"metrics: { label_values = \"rare\"; };",
-	 "t.conf:1: metrics.label_values has a value that is not understood; "
+	 "t.conf:1: metrics.label_values cannot be \"rare\"; "
 	 "write one of: sanitized raw"},
 	{"backends = ( { name = \"a\"; type = \"anthropic\"; } );",
-	 "t.conf:1: backends.type has a value that is not understood; "
+	 "t.conf:1: backends.type cannot be \"anthropic\"; "
 	 "write one of: demo ollama vllm llamacpp lmstudio generic openai"},
 	{"credentials_directory = 7;", "t.conf:1: credentials_directory cannot be a number; "
 				       "write an absolute path in double quotes"},
@@ -108,7 +112,8 @@ static const struct {
 	 "t.conf:1: routing.fallbacks.to cannot be a string; "
 	 "write a list such as [ \"one\", \"two\" ]"},
 	{"routing: { fallbacks = ( { model = \"m\"; to = [ 1 ]; } ); };",
-	 "t.conf:1: routing.fallbacks.to cannot be a number; write a text in double quotes"},
+	 "t.conf:1: routing.fallbacks.to cannot be a number; "
+	 "write a list such as [ \"one\", \"two\" ]"},
 	/* patterns */
 	{POLICY("match = \"gpt-[45\";"),
 	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
@@ -117,7 +122,7 @@ static const struct {
 	{POLICY("match = \"\";"), "t.conf:1: routing.policies.match is empty; " GLOB_ADVICE},
 	{POLICY("zone = \"open\";"), "t.conf:1: routing.policies.match is missing; add it"},
 	{POLICY("match = \"*\"; zone = \"secret\";"),
-	 "t.conf:1: routing.policies.zone has a value that is not understood; "
+	 "t.conf:1: routing.policies.zone cannot be \"secret\"; "
 	 "write one of: open restricted"},
 	{POLICY("match = \"*\"; min_tier = 101;"),
 	 "t.conf:1: routing.policies.min_tier is out of range; choose from 0 to 100"},
@@ -137,9 +142,8 @@ static const struct {
 	{"routing: { session_key = \"user:x\"; };",
 	 "t.conf:1: routing.session_key is not understood; write user, prefix, or header: and a "
 	 "name"},
-	{BACKEND(URL "zone = \"closed\";"),
-	 "t.conf:1: backends.zone has a value that is not understood; "
-	 "write one of: restricted open"},
+	{BACKEND(URL "zone = \"closed\";"), "t.conf:1: backends.zone cannot be \"closed\"; "
+					    "write one of: restricted open"},
 	{BACKEND(URL "tier = 0;"), "t.conf:1: backends.tier is out of range; choose from 1 to 100"},
 	/* ranges */
 	{"workers = -1;", "t.conf:1: workers is out of range; choose from 0 to 1024 threads"},
@@ -161,7 +165,7 @@ static const struct {
 	{"listeners = ( { address = \"unix:/s\"; mode = \"1777\"; } );",
 	 "t.conf:1: listeners.mode is out of range; choose from 0 to 0777"},
 	{"listeners = ( { address = \"unix:/s\"; mode = \"0689\"; } );",
-	 "t.conf:1: listeners.mode has a value that is not understood; "
+	 "t.conf:1: listeners.mode cannot be \"0689\"; "
 	 "write octal digits in double quotes such as \"0660\""},
 	{"listeners = ( { address = \"unix:/s\"; mode = 0660; } );",
 	 "t.conf:1: listeners.mode cannot be a number; "
@@ -196,7 +200,7 @@ static const struct {
 	{BACKEND(URL "models = [ \"\" ];"),
 	 "t.conf:1: backends.models.id is empty; write a text in double quotes"},
 	{"routing: { fallbacks = ( { model = \"m\"; to = [ \"\" ]; } ); };",
-	 "t.conf:1: routing.fallbacks.to is empty; write a text in double quotes"},
+	 "t.conf:1: routing.fallbacks.to is empty; write a list such as [ \"one\", \"two\" ]"},
 	{"routing: { fallbacks = ( { model = \"m\"; to = [ ]; } ); };",
 	 "t.conf:1: routing.fallbacks.to is empty; write a list such as [ \"one\", \"two\" ]"},
 	{"metrics: { buckets: { duration = ( 0.5, 0.1 ); }; };",
@@ -221,10 +225,15 @@ static const struct {
 	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ ]; } );",
 	 "t.conf:1: listeners.faces is empty; write a list of some of: api metrics admin"},
 	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ \"api\", \"root\" ]; } );",
-	 "t.conf:1: listeners.faces has a value that is not understood; "
+	 "t.conf:1: listeners.faces cannot be \"root\"; "
 	 "write a list of some of: api metrics admin"},
+	{"listeners = ( { address = \"127.0.0.1:0\"; faces = [ \"api\" \"metrics\" ]; } );",
+	 "t.conf:1: listeners.faces cannot be \"apimetrics\"; "
+	 "write a list of some of: api metrics admin"},
+	{"log: { level = \"" LONG "\"; };", "t.conf:1: log.level cannot be \"" EIGHTY "\"; "
+					    "write one of: error warning notice info debug"},
 	{"listeners = ( { address = \"127.0.0.1:0\"; faces = \"api\"; } );",
-	 "t.conf:1: listeners.faces has a value that is not understood; "
+	 "t.conf:1: listeners.faces cannot be \"api\"; "
 	 "write a list of some of: api metrics admin"},
 	{"listeners = ( { address = \"127.0.0.1:1\"; faces = [ \"api\", \"admin\" ]; } );",
 	 "t.conf:1: the listener 127.0.0.1:1 would let anybody reload and drain; give the face "
@@ -241,7 +250,7 @@ static const struct {
 	{"statsd: { address = \"udp://h\"; };",
 	 "t.conf:1: statsd.address has no valid port; " RECEIVER_ADVICE},
 	{"statsd: { dialect = \"etsy\"; };",
-	 "t.conf:1: statsd.dialect has a value that is not understood; "
+	 "t.conf:1: statsd.dialect cannot be \"etsy\"; "
 	 "write one of: plain graphite dogstatsd influx carbon"},
 	{"statsd: { max_packet = 1023; };",
 	 "t.conf:1: statsd.max_packet is out of range; choose from 1K to 65000 bytes"},
@@ -250,14 +259,23 @@ static const struct {
 	 "write letters, digits and . _ - in double quotes"},
 	/* the whole */
 	{"statsd: { dialect = \"carbon\"; address = \"unixgram:///run/x\"; };",
-	 "t.conf: carbon listens on no unix socket; set statsd.address to tcp://host:2003, or "
+	 "t.conf:1: carbon listens on no unix socket; set statsd.address to tcp://host:2003, or "
 	 "choose another statsd.dialect"},
 	{"statsd: { tags = [ \"a:b\" ]; };",
-	 "t.conf: statsd.tags cannot be said in this dialect; remove them, or choose graphite, "
+	 "t.conf:1: statsd.tags cannot be said in this dialect; remove them, or choose graphite, "
 	 "dogstatsd or influx"},
 	{"statsd: { dialect = \"influx\"; tags = [ \"a:b\", \"a:b,c\" ]; };", TAG_LINE},
 	{"statsd: { dialect = \"influx\"; tags = [ \"ab\" ]; };", TAG_LINE},
 	{"statsd: { dialect = \"graphite\"; tags = [ \":b\" ]; };", TAG_LINE},
+	{"statsd: { dialect = \"graphite\"; tags = [ \"a:\" ]; };", TAG_LINE},
+	{"statsd: { dialect = \"graphite\"; tags = [ \"a:b:c\" ]; };", TAG_LINE},
+	{"statsd: {\n dialect = \"graphite\";\n tags = [ \"a:" LONG "\", \"b:" LONG "\" ]; };",
+	 "t.conf:3: statsd.tags are too long; shorten them to 320 bytes in all"},
+	{"cors_origins = [ \"https://a.example\",\n\"https://b.example/path\" ];",
+	 "t.conf:2: cors_origins has an element that no browser sends as an origin; "
+	 "write such as [ \"https://chat.example.org\" ], or [ \"*\" ]"},
+	{"cors_origins = \"*\";", "t.conf:1: cors_origins cannot be a string; "
+				  "write such as [ \"https://chat.example.org\" ], or [ \"*\" ]"},
 	{"listeners = ( {\n faces = [ \"api\" ]; } );",
 	 "t.conf:1: listeners.address is missing; add it"},
 	{"backends = ( { name = \"a\"; } );", "t.conf:1: backends.type is missing; add it"},
@@ -312,7 +330,7 @@ static const struct {
 	 "tls.certificate and tls.key"},
 	{"listeners = ( { address = \"127.0.0.1:9090\"; faces = [ \"metrics\" ]; } );",
 	 "t.conf:1: no listener has the face api; add it to the faces of one"},
-	{"listeners = ( );", "t.conf: no listener has the face api; add it to the faces of one"},
+	{"listeners = ( );", "t.conf:1: no listener has the face api; add it to the faces of one"},
 };
 
 static void test_bad_texts(void)
