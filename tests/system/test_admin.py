@@ -124,7 +124,7 @@ def test_status():
 
 
 def test_backends():
-    daemon, *_ = two()
+    daemon, a, _ = two()
     rows = ask(daemon, "GET", "/admin/backends").json()["backends"]
     eq([row["name"] for row in rows], ["a", "b"], "in the order of the configuration")
     row = rows[0]
@@ -132,11 +132,12 @@ def test_backends():
         row["models"], row["priority"]), ("vllm", "healthy", True, False, 0, 1, 1), "a row")
     eq((row["zone"], row["tier"], row["weight"]), ("restricted", 1, 1), "what policies look at")
     ok(row["url"].startswith("http://127.0.0.1:"), "its url", row)
+    a.behave({"fault": "slow_head", "gap": 0.002})
+    daemon.chat("m")
+    ok(status_of(daemon, "a")["average_latency_ms"] >= 10, "a slow answer is seen in its latency")
     fresh = [{"name": "demo", "type": "demo"}]
     with Daemon(backends=fresh) as daemon:
         eq(status_of(daemon, "demo")["average_latency_ms"], None, "no latency before a request")
-        daemon.chat("demo")
-        ok(status_of(daemon, "demo")["average_latency_ms"] >= 0, "but after one")
 
 
 def test_config():

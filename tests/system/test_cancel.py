@@ -11,8 +11,7 @@ from tap import eq, ok
 
 MODEL = "llama3:70b"
 LABEL = "llama3_70b"
-BOUND_SECONDS = 2.0  # generous, for slow machines; what was measured is told
-TOLD = []
+BOUND_SECONDS = 2.0  # generous, for slow machines
 
 
 @shared
@@ -30,7 +29,6 @@ def begin(daemon, stream=False, **fields):
 def check_cancelled(a, entry, left_at, name):
     eq(a.wait_ended(entry), "peer_closed", f"{name}: the backend's connection is closed")
     seconds = (entry.ended or time.monotonic()) - left_at
-    TOLD.append(seconds)
     ok(seconds < BOUND_SECONDS, f"{name}: at once", f"after {seconds:.3f} s")
 
 
@@ -190,14 +188,6 @@ def test_leaving_between_attempts():
         check_cancelled(b, entry, at, "close in the second attempt")
     added.check_request(LABEL, "b", 499, "client_disconnect")
     eq(len(a.log()), 1, "and a is not asked again")
-
-
-def test_how_fast_it_was():
-    if not TOLD:
-        raise tap.Skip("nothing was cancelled")
-    worst = max(TOLD)
-    tap.diag(f"upstream closed after {min(TOLD) * 1000:.1f} to {worst * 1000:.1f} ms")
-    ok(True, f"the slowest of {len(TOLD)} cancellations is reported")
 
 
 if __name__ == "__main__":

@@ -239,7 +239,6 @@ def test_a_thousand_mixed_requests():
     with pair(MODELS) as (daemon, *fakes):
         scraper = Scraper(daemon)
         scraper.start()
-        n_probes = len(fakes[0].log("*"))
         run = Run(daemon, fakes, plan(N_REQUESTS))
         threads = [threading.Thread(target=run.client) for _ in range(N_CLIENTS)]
         for thread in threads:
@@ -266,7 +265,6 @@ def test_a_thousand_mixed_requests():
         check_retries(classic, fakes)
         eq(classic.sum("gateway_requests_total", path="/v1/chat/completions"), N_REQUESTS,
            "gateway_requests_total")
-        eq(len(fakes[0].log("*")) - n_probes >= 0, True, "the backends outlived it")
 
 
 def check_stats(stats, run):
