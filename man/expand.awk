@@ -3,9 +3,10 @@
 # Writes the tables of nexusd into a manual: copies the template and puts the rows of a table in
 # place of a line that names it, such as @METRICS@ or @OPTIONS@, the names of the options that take
 # a restart in place of @RESTART@, and the version and folders in place of @VERSION@,
-# @pkgdatadir@ and @prefix@.
+# @pkgdatadir@, @docdir@ and @prefix@.
 #
-#   awk -v source=DIR -v version=V -v pkgdatadir=DIR -v prefix=DIR -f src/rows.awk -f expand.awk TEMPLATE
+#   awk -v source=DIR -v version=V -v pkgdatadir=DIR -v docdir=DIR -v prefix=DIR -f src/rows.awk \
+#       -f expand.awk TEMPLATE
 
 # One sentence a line, as mdoc(7) wants it; a line must not begin with a control character.
 function prose(text,    n, i, sentence, out) {
@@ -130,7 +131,7 @@ function command(    argument) {
 		printf " Ar %s", tolower(argument ~ /\.\.\./ ? substr(argument, 2, index(argument, ".") - 2) " ..." : kind_of(argument))
 	printf "\n%s", prose(row[6])
 	if (row[4] == "ADMIN")
-		print "Needs the admin socket."
+		print argument == "[FILE]" ? "Without a file it needs the admin socket." : "Needs the admin socket."
 }
 
 function flag() {
@@ -183,6 +184,7 @@ $0 == "@PROBLEMS@" { expand("base/problem.def", "PROBLEM"); next }
 {
 	gsub(/@VERSION@/, version)
 	gsub(/@pkgdatadir@/, pkgdatadir)
+	gsub(/@docdir@/, docdir)
 	gsub(/@prefix@/, prefix)
 	print
 }

@@ -69,6 +69,7 @@ EXTRA_DIST += \
 	tests/system/test_listener_tls.py \
 	tests/system/test_listeners.py \
 	tests/system/test_manager.py \
+	tests/system/test_manual.py \
 	tests/system/test_memory.py \
 	tests/system/test_metrics.py \
 	tests/system/test_operator_files.py \
