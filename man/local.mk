@@ -10,7 +10,7 @@ man_sources = man/expand.awk src/rows.awk src/metrics/buckets.def src/metrics/ca
 	src/metrics/groups.def src/config/schema.def src/api/routes.def src/base/problem.def \
 	src/ctl/commands.def src/base/message.def include/nexusd/messages.h
 man_expand = $(AM_V_GEN)$(MKDIR_P) man && $(AWK) -v source='$(srcdir)' -v version='$(VERSION)' \
-	-v pkgdatadir='$(pkgdatadir)' -v prefix='$(prefix)' \
+	-v pkgdatadir='$(pkgdatadir)' -v prefix='$(prefix)' -v docdir='$(docdir)' \
 	-f '$(srcdir)/src/rows.awk' -f '$(srcdir)/man/expand.awk' \
 	'$(srcdir)/$@.in' >$@.tmp && mv $@.tmp $@
 
