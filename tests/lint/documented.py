@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every row of the four tables is in a manual and in a test."""
+"""Every row of the four tables is in a manual and in a test, every option in the example, too."""
 
 import os
 import re
@@ -73,6 +73,37 @@ def missing_proofs(page):
             (test and test not in tap.read(path))]
 
 
+def shown_with_default(text):
+    """The paths of the options in the example that would be set without their "#"."""
+    code = "\n".join(line[1:] for line in text.splitlines() if re.match(r"#[^ ]", line))
+    groups, found = [], set()
+    for group, brace, name in re.findall(r'"[^"]*"|(\w+): *\{|([{}])|(\w+) *=', code):
+        if group or brace == "{":
+            groups.append(group)
+        elif brace:
+            groups.pop()
+        elif name:
+            found.add(".".join([*groups, name]))
+    return found
+
+
+def absent_from_example(text):
+    """Options that it lacks: those of a list may be told, bounds are as in buckets.def."""
+    bounds = {name.lower(): numbers.replace(" ", ", ") for name, numbers in re.findall(
+        r'^BUCKETS\((\w+), \w+, "([^"]*)"\)', tap.read("src/metrics/buckets.def"), re.M)}
+    shown, told = shown_with_default(text), re.sub(r"\n# +", " ", text)
+    for row in rows("src/config/schema.def"):
+        leaf = row[1].split(".")[-1]
+        if row[2] == "BOUNDS":
+            is_there = f"{leaf} = ( {bounds[leaf]} );" in told
+        elif row[0] == "ROOT":
+            is_there = row[1] in shown
+        else:
+            is_there = re.search(rf"^#   {leaf}  |\b{leaf} = ", text, re.M)
+        if not is_there:
+            yield f"{GROUPS[row[0]]}{row[1]}: not in data/nexusd.conf"
+
+
 metrics = [row[2] for row in rows("src/metrics/catalog.def")]
 options = [GROUPS[row[0]] + row[1] for row in rows("src/config/schema.def")]
 routes = [row[2] for row in rows("src/api/routes.def")]
@@ -83,6 +114,8 @@ tap.none(undocumented("nexusd-metrics.7", metrics), "every metric is in nexusd-m
 tap.none(undocumented("nexusd.8", routes), "every route is in nexusd(8)")
 tap.none(undocumented("nexusd.8", problems), "every problem is in nexusd(8)")
 tap.none(undocumented("nexusd.conf.5", options), "every option is in nexusd.conf(5)")
+tap.none(list(absent_from_example(tap.read("data/nexusd.conf"))),
+         "every option is in data/nexusd.conf")
 tap.none(untested({name: [[name + suffix] for suffix in ("", "_bucket", "_sum", "_count")]
                    for name in metrics}), "every metric is in a test")
 tap.none(untested({path: [[path.replace("{id}", "")]] for path in routes}),
