@@ -44,7 +44,8 @@ static bool is_valid_set(struct str set)
 {
 	unsigned long low, high;
 
-	if (set.n == 0)
+	/* In regular expressions and most shells ^ is what ! is here. */
+	if (set.n == 0 || set.p[0] == '^')
 		return false;
 	while (set.n > 0)
 		if (!take_range(&set, &low, &high))

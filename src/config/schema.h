@@ -27,7 +27,9 @@
 #define OPTION_TYPES(X)                                                                          \
 	X(STRING, char *, N_("write a text in double quotes"))                                   \
 	X(NAME, char *, N_("write letters, digits and . _ - in double quotes"))                  \
-	X(GLOB, char *, N_("write a name with * for any characters, ? for one, [a-c] for some")) \
+	X(GLOB, char *,                                                                          \
+	  N_("write a name with * for any characters, ? for one, [a-c] for one of some, [!a-c] " \
+	     "for one of the others"))                                                           \
 	X(PATH, char *, N_("write an absolute path in double quotes"))                           \
 	X(ROUTE, char *, N_("write a path such as \"/metrics\""))                                \
 	X(URL, char *, N_("write one such as \"http://127.0.0.1:8000\""))                        \

@@ -19,7 +19,9 @@ static void parse_bad(const char *text, const char *line)
 #define ALIAS(a, b)   "{ name = \"" a "\"; model = \"" b "\"; }"
 
 #define POLICY(more) "routing: { policies = ( { " more " } ); };"
-#define GLOB_ADVICE  "write a name with * for any characters, ? for one, [a-c] for some"
+#define GLOB_ADVICE                                                                             \
+	"write a name with * for any characters, ? for one, [a-c] for one of some, [!a-c] for " \
+	"one of the others"
 
 #define RECEIVER_ADVICE "write udp://127.0.0.1:8125, tcp://host:port or unixgram:///path"
 #define TAKEN_PATH                                                                \
@@ -118,6 +120,8 @@ static const struct {
 	{POLICY("match = \"gpt-[45\";"),
 	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
 	{POLICY("match = \"{a,b}*\";"),
+	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
+	{POLICY("match = \"[^x]*\";"),
 	 "t.conf:1: routing.policies.match is no pattern; " GLOB_ADVICE},
 	{POLICY("match = \"\";"), "t.conf:1: routing.policies.match is empty; " GLOB_ADVICE},
 	{POLICY("zone = \"open\";"), "t.conf:1: routing.policies.match is missing; add it"},

@@ -48,14 +48,17 @@ static const struct {
 	{"[\xC3\xA0-\xC3\xBF]", "\xC3\xA9", true},
 	{"[\xC3\xA0-\xC3\xBF]", "z", false},
 	{"[a!]", "!", true},
+	{"[a^]", "^", true},
+	{"^[a]", "^a", true},
 	{"a.b", "axb", false},
 	{"(a|b)", "a", false},
 	{"*[0-9]b", "llama:70b", true},
 };
 
 static const char *const invalid[] = {
-	"[",     "gpt-[45", "a]",  "[]",        "[!]",   "[z-a]",     "[-a]", "[a-]",
-	"[[a]]", "a\\*",    "{a}", "{gpt,o1}*", "[a-c-", "*[a-c-e]*", "\\",   "[[:alpha:]]",
+	"[",    "gpt-[45",     "a]",    "[]",  "[!]",       "[z-a]", "[-a]",
+	"[a-]", "[[a]]",       "a\\*",  "{a}", "{gpt,o1}*", "[a-c-", "*[a-c-e]*",
+	"\\",   "[[:alpha:]]", "[^x]*", "[^]", "[!^x]",     "[^-z]",
 };
 
 static void test_cases(void)
