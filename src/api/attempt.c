@@ -80,7 +80,7 @@ void attempt_ended_for_another(struct relay *relay, enum outcome outcome)
 static void reset_answer(struct relay *relay)
 {
 	relay->phase = RELAY_HEAD;
-	relay->answer_of = NULL;
+	relay->answer_at = ATTEMPTS_NO_MODEL;
 	relay->status = 0;
 	relay->content_length = -1;
 	relay->stream_done = relay->stream_finished = false;
@@ -98,7 +98,7 @@ static void reset_answer(struct relay *relay)
 static int choose_body(struct relay *relay, struct transfer_request *request)
 {
 	const struct model_request *wanted = &relay->request->wanted;
-	const char *id = relay->attempts.current->id;
+	const char *id = attempts_model(&relay->attempts)->id;
 	bool same_model = str_eq(str_of(id), (struct str){wanted->model, wanted->model_bytes});
 	int r;
 

@@ -15,6 +15,7 @@
 
 /* No tokenizer makes less than one token of so many bytes of text. */
 #define BYTES_PER_TOKEN_MAX 16
+
 bool relay_was_queued(const struct relay *relay)
 {
 	return relay->left_queue;
@@ -44,12 +45,12 @@ static void give_up(struct relay *relay, enum problem problem)
 {
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
 	attempts_leave(&relay->attempts);
-	if (!relay->answer_of) {
+	if (relay->answer_at == ATTEMPTS_NO_MODEL) {
 		relay_failure_tell(relay, problem);
 		return;
 	}
 	/* The walk may have gone on to fallbacks. */
-	relay->attempts.current = relay->answer_of;
+	attempts_go_back(&relay->attempts, relay->answer_at);
 	answer_plain_reply(relay);
 }
 
@@ -90,7 +91,7 @@ static void wait_for_place(struct relay *relay)
 /* relay->candidate, which was `before`, is another one, or the same once more. */
 static void begin_with(struct relay *relay, const struct candidate *before, uint64_t wait_ns)
 {
-	if (relay->attempts.tries_of_model > 1)
+	if (attempts_tries(&relay->attempts) > 1)
 		record_retry(relay->request->api, before->backend->name, relay->outcome);
 	relay->withholds_usage = relay->was_stale = false;
 	relay->upstream_ns += wait_ns;
@@ -158,7 +159,7 @@ static void take_answer(struct relay *relay, enum outcome outcome)
 		answer_plain_reply(relay);
 		return;
 	}
-	relay->answer_of = relay->attempts.current;
+	relay->answer_at = relay->attempts.at;
 	try_next(relay);
 }
 
@@ -215,7 +216,7 @@ static void on_data(void *context, struct str data)
 static bool is_stale_connection(const struct relay *relay, const struct transfer_result *result)
 {
 	return result->outcome == OUTCOME_RESET && result->trace.reused && !relay->was_stale &&
-	       relay_can_repeat(relay) && relay->attempts.current->n_candidates == 1;
+	       relay_can_repeat(relay) && attempts_model(&relay->attempts)->n_candidates == 1;
 }
 
 static void on_done(void *context, const struct transfer_result *result)
@@ -302,6 +303,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	if (!relay)
 		return NULL;
 	relay->request = request;
+	relay->answer_at = ATTEMPTS_NO_MODEL;
 	timer_init(&relay->backoff, backoff_over);
 	timer_init(&relay->deadline, deadline_passed);
 	timer_init(&relay->patience, patience_due);

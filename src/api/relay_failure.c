@@ -15,7 +15,7 @@ void relay_failure_label(struct relay *relay)
 	if (!relay->candidate)
 		return;
 	request->backend = relay->candidate->backend->name;
-	bundle = relay->attempts.current == relay->attempts.asked
+	bundle = relay->attempts.at == 0
 			 ? relay->candidate->bundle
 			 : bundle_find(request->api->in.registry, str_of(request->model),
 				       str_of(request->backend));

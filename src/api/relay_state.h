@@ -42,8 +42,9 @@ struct relay {
 	uint64_t queued_ns; /* since when it waits there; 0: it does not */
 	uint64_t waited_ns; /* there before */
 	bool left_queue;    /* it was stopped while it waited */
-	/* The model whose plain answer failed, and is sent unless another comes; NULL: none */
-	struct route_model *answer_of;
+	/* Of the model whose plain answer failed, and is sent unless another comes: its place in
+	 * the chain, or ATTEMPTS_NO_MODEL */
+	size_t answer_at;
 
 	enum relay_phase phase;
 	bool committed;       /* the head of the backend's answer went to the client */

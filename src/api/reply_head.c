@@ -72,11 +72,11 @@ void reply_head_commit(struct relay *relay)
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
 	relay->committed = true;
 	request->bundle = relay->candidate->bundle;
-	request->model = relay->attempts.current->id;
+	request->model = attempts_model(&relay->attempts)->id;
 	request->backend = relay->candidate->backend->name;
 	request->status = relay->status;
 	request->error_type = error_type_of_status(relay->status);
-	if (relay->attempts.current != relay->attempts.asked)
+	if (relay->attempts.at > 0)
 		record_fallback(request->api, relay->attempts.asked->id, request->model);
 }
 
@@ -120,7 +120,7 @@ static void add_timing(struct exchange *exchange, uint64_t own_ns, uint64_t upst
 
 static bool is_failover(const struct relay *relay)
 {
-	return relay->n_attempts > 1 || relay->attempts.current != relay->attempts.asked;
+	return relay->n_attempts > 1 || relay->attempts.at > 0;
 }
 
 static const char *route_reason(const struct relay *relay)
@@ -159,9 +159,9 @@ void reply_head_describe(const struct relay *relay)
 	(void)!exchange_add_header(exchange, "X-Nexus-Privacy-Zone",
 				   relay->candidate->config->zone);
 	(void)!exchange_add_header(exchange, "X-Nexus-Route-Reason", route_reason(relay));
-	if (relay->committed && attempts->current != attempts->asked)
+	if (relay->committed && attempts->at > 0)
 		(void)!exchange_add_header(exchange, "X-Nexus-Fallback-Model",
-					   attempts->current->id);
+					   attempts_model(attempts)->id);
 }
 
 void reply_head_add(const struct relay *relay)

@@ -27,9 +27,9 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 		.table = table,
 		.strategy = strategy_find(table->config->routing.strategy),
 		.asked = asked,
-		.current = asked,
 		.demand = asked->demand,
 		.random = random,
+		.again_at = ATTEMPTS_NO_MODEL,
 	};
 	assert(a->strategy); /* the schema lists the names */
 	a->tried = &a->tried_inline;
@@ -89,7 +89,7 @@ static void set_tried(struct attempts *a, const struct candidate *candidate)
 
 static bool has_tries(const struct attempts *a)
 {
-	return a->tries_of_model <= a->table->config->routing.max_retries;
+	return attempts_tries(a) <= a->table->config->routing.max_retries;
 }
 
 static bool has_usable(const struct attempts *a, const struct route_model *model)
@@ -104,15 +104,16 @@ static bool has_usable(const struct attempts *a, const struct route_model *model
 
 static void count_exclusions(struct attempts *a)
 {
+	const struct route_model *model = attempts_model(a);
 	bool is_panic;
 
 	if (a->at < a->n_counted)
 		return;
 	a->n_counted = a->at + 1;
-	is_panic = attempts_is_panic(a, a->current);
-	for (size_t i = 0; i < a->current->n_candidates; i++) {
+	is_panic = attempts_is_panic(a, model);
+	for (size_t i = 0; i < model->n_candidates; i++) {
 		enum exclusion exclusion =
-			attempts_exclusion_of(a, &a->current->candidates[i], is_panic);
+			attempts_exclusion_of(a, &model->candidates[i], is_panic);
 
 		if (exclusion == N_EXCLUSIONS)
 			continue;
@@ -155,18 +156,19 @@ static const struct candidate *pick(struct attempts *a, enum wanted wanted)
 {
 	const struct candidate *few[FEW_BACKENDS];
 	const struct candidate **usable = a->usable ? a->usable : few;
+	const struct route_model *model = attempts_model(a);
 	struct choice choice = {
 		.table = a->table,
-		.model = a->current,
+		.model = model,
 		.usable = usable,
 		.session = a->session,
 		.random = a->random,
 	};
-	bool is_panic = attempts_is_panic(a, a->current);
+	bool is_panic = attempts_is_panic(a, model);
 
-	for (size_t i = 0; i < a->current->n_candidates; i++)
-		if (is_wanted(a, &a->current->candidates[i], is_panic, wanted))
-			usable[choice.n++] = &a->current->candidates[i];
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (is_wanted(a, &model->candidates[i], is_panic, wanted))
+			usable[choice.n++] = &model->candidates[i];
 	while (choice.n > 0) {
 		size_t picked = a->strategy->pick(&choice);
 		const struct candidate *candidate = usable[picked];
@@ -182,15 +184,11 @@ static const struct candidate *pick(struct attempts *a, enum wanted wanted)
 
 static bool go_to_next_fallback(struct attempts *a)
 {
-	if (a->next_fallback == a->asked->n_fallbacks)
+	if (a->at == a->asked->n_fallbacks)
 		return false;
-	if (!a->again && a->tries_of_model > 0 && has_tries(a)) {
-		a->again = a->current;
+	if (a->again_at == ATTEMPTS_NO_MODEL && attempts_tries(a) > 0 && has_tries(a))
 		a->again_at = a->at;
-	}
-	a->current = a->asked->fallbacks[a->next_fallback++];
-	a->at = a->next_fallback;
-	a->tries_of_model = 0;
+	a->at++;
 	for (size_t i = 0; i < n_words(a); i++)
 		a->tried[i] = 0;
 	return true;
@@ -213,24 +211,29 @@ static const struct candidate *pick_fresh(struct attempts *a)
 /* Who would be asked again may fail again; a place at another one is worth waiting for. */
 static bool is_last_try_kept(const struct attempts *a)
 {
-	return a->tries_of_model == a->table->config->routing.max_retries &&
+	return attempts_tries(a) == a->table->config->routing.max_retries &&
 	       a->table->config->queue.enabled && attempts_awaits_fresh(a);
+}
+
+static bool may_go_back(const struct attempts *a)
+{
+	const struct route_model *model = attempts_chain_at(a, a->again_at);
+
+	return model && has_usable(a, model);
 }
 
 static const struct candidate *pick_again(struct attempts *a)
 {
 	const struct candidate *candidate;
 
-	if (a->again && has_usable(a, a->again)) {
-		a->current = a->again;
+	if (may_go_back(a)) {
 		a->at = a->again_at;
-		a->tries_of_model = a->spent[a->at];
-		a->again = NULL;
+		a->again_at = ATTEMPTS_NO_MODEL;
 		a->is_again = true;
 	}
 	if (!has_tries(a))
 		return NULL;
-	a->only_fresh = is_last_try_kept(a) && has_usable(a, a->current);
+	a->only_fresh = is_last_try_kept(a) && has_usable(a, attempts_model(a));
 	if (a->only_fresh)
 		return NULL;
 	candidate = pick(a, NOT_THE_LAST);
@@ -264,9 +267,11 @@ static enum attempts_verdict judge_model(const struct attempts *a, const struct 
 static enum attempts_verdict judge_chain(const struct attempts *a)
 {
 	enum attempts_verdict verdict = judge_model(a, a->asked);
+	const struct route_model *model;
 
-	for (size_t i = 0; i < a->asked->n_fallbacks && verdict != ATTEMPTS_NO_HEALTHY; i++) {
-		enum attempts_verdict next = judge_model(a, a->asked->fallbacks[i]);
+	for (size_t i = 1; verdict != ATTEMPTS_NO_HEALTHY && (model = attempts_chain_at(a, i));
+	     i++) {
+		enum attempts_verdict next = judge_model(a, model);
 
 		if (next != verdict)
 			verdict = next == ATTEMPTS_NO_HEALTHY ? next : ATTEMPTS_NO_BACKEND;
@@ -279,7 +284,6 @@ static void count_try(struct attempts *a, const struct candidate *candidate)
 	set_tried(a, candidate);
 	a->last = candidate;
 	a->tries++;
-	a->tries_of_model++;
 	a->spent[a->at]++;
 }
 
@@ -292,14 +296,9 @@ const struct candidate *attempts_grant(struct attempts *a, struct grant grant)
 		attempts_decline(a, grant);
 		return NULL;
 	}
-	/* Nothing was tried yet: from here on the walk is the usual one. */
-	if (a->tries == 0)
-		a->next_fallback = at;
-	else
-		a->is_again = true;
+	/* When nothing was tried yet, the walk from here on is the usual one. */
+	a->is_again = a->tries > 0;
 	a->at = at;
-	a->current = at == 0 ? a->asked : a->asked->fallbacks[at - 1];
-	a->tries_of_model = a->spent[at];
 	a->told_ns = 0;
 	a->pass = grant.pass;
 	a->has_pass = a->has_place = true;
@@ -332,22 +331,25 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 
 bool attempts_may_retry(const struct attempts *a)
 {
+	const struct route_model *model;
+
 	if (attempts_may_ask_another(a))
 		return true;
-	if (has_tries(a) && !is_last_try_kept(a) && has_usable(a, a->current))
+	if (has_tries(a) && !is_last_try_kept(a) && has_usable(a, attempts_model(a)))
 		return true;
-	for (size_t i = a->next_fallback; i < a->asked->n_fallbacks; i++)
-		if (has_usable(a, a->asked->fallbacks[i]))
+	for (size_t i = a->at + 1; !a->is_again && (model = attempts_chain_at(a, i)); i++)
+		if (has_usable(a, model))
 			return true;
-	return a->again && has_usable(a, a->again);
+	return may_go_back(a);
 }
 
 bool attempts_may_ask_another(const struct attempts *a)
 {
-	bool is_panic = attempts_is_panic(a, a->current);
+	const struct route_model *model = attempts_model(a);
+	bool is_panic = attempts_is_panic(a, model);
 
-	for (size_t i = 0; i < a->current->n_candidates && has_tries(a); i++)
-		if (is_wanted(a, &a->current->candidates[i], is_panic, FRESH))
+	for (size_t i = 0; i < model->n_candidates && has_tries(a); i++)
+		if (is_wanted(a, &model->candidates[i], is_panic, FRESH))
 			return true;
 	return false;
 }

@@ -44,6 +44,7 @@ enum attempts_verdict {
 
 #define ATTEMPTS_RECORDED_MAX 16 /* of them are told in the error's context */
 #define ATTEMPTS_CHAIN_MAX    17 /* the model asked for and its fallbacks, see schema.def */
+#define ATTEMPTS_NO_MODEL     ATTEMPTS_CHAIN_MAX /* a place past the end of every chain */
 
 struct queue;
 
@@ -62,11 +63,9 @@ struct attempt_record {
 struct attempts {
 	const struct route_table *table;
 	const struct strategy *strategy;
-	struct route_model *asked;   /* aliases resolved */
-	struct route_model *current; /* asked, or the fallback being tried */
-	size_t at;                   /* its place in the chain, 0 is the one asked for */
-	size_t next_fallback;
-	struct demand demand; /* for the name asked for; also of fallbacks */
+	struct route_model *asked; /* aliases resolved */
+	size_t at;                 /* the model whose turn it is: its place in the chain */
+	struct demand demand;      /* for the name asked for; also of fallbacks */
 	enum tier_wish tier_wish;
 	uint64_t session; /* what the request belongs to, hashed; 0 unknown */
 	unsigned needs;
@@ -75,8 +74,8 @@ struct attempts {
 	struct hash_random *random;
 	struct queue *queue; /* told when a place is given back; NULL: there is none */
 
-	unsigned tries_of_model, tries;
-	unsigned short spent[ATTEMPTS_CHAIN_MAX]; /* tries of each model of the chain */
+	unsigned tries;
+	unsigned short spent[ATTEMPTS_CHAIN_MAX]; /* of them, by each model of the chain */
 	uint64_t *tried; /* bit set over config->backends of the current model; inline for 64 */
 	uint64_t tried_inline;
 	const struct candidate **usable; /* room to choose from; NULL when few fit the stack */
@@ -89,10 +88,9 @@ struct attempts {
 	unsigned n_records;
 
 	/* Once only backends are left that were tried already */
-	struct route_model *again; /* the first model of the chain that was left with tries */
-	size_t again_at;
+	size_t again_at; /* the first model of the chain that was left with tries, if any */
 	unsigned repeats;
-	bool is_again;   /* current was taken from there */
+	bool is_again;   /* the walk has gone back: no fallback follows */
 	bool only_fresh; /* it waits for a backend that was not asked yet, although others have
 			  * places */
 
@@ -111,15 +109,35 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 void attempts_done(struct attempts *a);
 
 /* *ret_wait_ns is 0, or the jittered time to let pass because the same backend comes again. Both
- * are untouched unless the verdict is ATTEMPTS_GO. Afterwards `current` is the model to ask for,
- * and `tries_of_model` is above 1 when it is a retry at that model. */
+ * are untouched unless the verdict is ATTEMPTS_GO. Afterwards attempts_model() is the one to ask
+ * for, and attempts_tries() is above 1 when it is a retry at that model. */
 enum attempts_verdict attempts_next(struct attempts *a, const struct candidate **ret_candidate,
 				    uint64_t *ret_wait_ns);
 /* Does this end of an attempt leave another backend to be tried? Not for other 4xx: they would say
  * the same. */
 bool attempts_is_retryable(enum outcome outcome, unsigned status);
-/* The model at a place of the chain, NULL past its end. */
-const struct route_model *attempts_chain_at(const struct attempts *a, size_t i);
+/* The model at a place of the chain, 0 being the one asked for; NULL past its end. */
+static inline const struct route_model *attempts_chain_at(const struct attempts *a, size_t i)
+{
+	if (i == 0)
+		return a->asked;
+	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1] : NULL;
+}
+/* The model whose turn it is. */
+static inline const struct route_model *attempts_model(const struct attempts *a)
+{
+	return attempts_chain_at(a, a->at);
+}
+/* How often it was tried. */
+static inline unsigned attempts_tries(const struct attempts *a)
+{
+	return a->spent[a->at];
+}
+/* The answer to an attempt at that model of the chain is taken after all. */
+static inline void attempts_go_back(struct attempts *a, size_t at)
+{
+	a->at = at;
+}
 /* Is there anything to wait for? A place may have become free since it was looked for: the queue
  * hands it out at once. */
 bool attempts_may_wait(const struct attempts *a);

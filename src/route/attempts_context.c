@@ -105,6 +105,7 @@ static void write_excluded_of(const struct attempts *a, const struct route_model
 
 int attempts_context(const struct attempts *a, struct buf *out)
 {
+	const struct route_model *model;
 	struct told told = {.n = 0};
 	struct jsonw w;
 
@@ -113,9 +114,8 @@ int attempts_context(const struct attempts *a, struct buf *out)
 	jsonw_string(&w, "model", str_of(a->asked->id));
 	write_tried(a, &w);
 	jsonw_array(&w, "excluded");
-	write_excluded_of(a, a->asked, &told, &w);
-	for (size_t i = 0; i < a->asked->n_fallbacks; i++)
-		write_excluded_of(a, a->asked->fallbacks[i], &told, &w);
+	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++)
+		write_excluded_of(a, model, &told, &w);
 	jsonw_array_end(&w);
 	jsonw_u64(&w, "retry_after_seconds", attempts_retry_after_seconds(a));
 	jsonw_object_end(&w);

@@ -2,13 +2,6 @@
 /* Whether a request that cannot go on waits for a place, and where. */
 #include "route/attempts.h"
 
-const struct route_model *attempts_chain_at(const struct attempts *a, size_t i)
-{
-	if (i == 0)
-		return a->asked;
-	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1] : NULL;
-}
-
 static bool is_left_with_tries(const struct attempts *a, size_t at)
 {
 	return a->spent[at] <= a->table->config->routing.max_retries;
@@ -27,10 +20,11 @@ static bool was_asked(const struct attempts *a, const struct backend *backend)
 
 bool attempts_awaits_fresh(const struct attempts *a)
 {
-	bool is_panic = attempts_is_panic(a, a->current);
+	const struct route_model *model = attempts_model(a);
+	bool is_panic = attempts_is_panic(a, model);
 
-	for (size_t i = 0; i < a->current->n_candidates; i++) {
-		const struct candidate *candidate = &a->current->candidates[i];
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		const struct candidate *candidate = &model->candidates[i];
 
 		if (!was_asked(a, candidate->backend) &&
 		    attempts_exclusion_of(a, candidate, is_panic) == EXCLUDED_SATURATED)

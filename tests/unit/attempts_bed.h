@@ -70,9 +70,9 @@ UNUSED static enum attempts_verdict walk_with(struct bed *bed, bool is_again, ch
 	text[0] = '\0';
 	while ((verdict = attempts_next(&bed->attempts, &candidate, &wait_ns)) == ATTEMPTS_GO) {
 		if (is_again || wait_ns == 0)
-			n += (size_t)snprintf(text + n, size - n, "%s%s%s/%s", n ? " " : "",
-					      wait_ns ? "~" : "", bed->attempts.current->id,
-					      candidate->backend->name);
+			n += (size_t)snprintf(
+				text + n, size - n, "%s%s%s/%s", n ? " " : "", wait_ns ? "~" : "",
+				attempts_model(&bed->attempts)->id, candidate->backend->name);
 		attempts_note(&bed->attempts, OUTCOME_HTTP_5XX, 503);
 	}
 	return verdict;

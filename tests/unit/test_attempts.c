@@ -247,7 +247,7 @@ static void test_may_retry(void)
 	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
 	ok(attempts_may_retry(&bed.attempts), "a fallback is left");
 	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
-	is_text(bed.attempts.current->id, "g", "which is g, on a");
+	is_text(attempts_model(&bed.attempts)->id, "g", "which is g, on a");
 	ok(!attempts_may_retry(&bed.attempts), "now nothing is left");
 	attempts_done(&bed.attempts);
 
@@ -256,11 +256,11 @@ static void test_may_retry(void)
 	ask(&bed, "m");
 	for (int i = 0; i < 4; i++)
 		(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
-	is_text(bed.attempts.current->id, "g", "the last fallback has had its tries");
+	is_text(attempts_model(&bed.attempts)->id, "g", "the last fallback has had its tries");
 	ok(attempts_may_retry(&bed.attempts), "m has one left");
 	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
-	is_text(bed.attempts.current->id, "m", "and gets it");
-	is_u64(bed.attempts.tries_of_model, 2, "as its second");
+	is_text(attempts_model(&bed.attempts)->id, "m", "and gets it");
+	is_u64(attempts_tries(&bed.attempts), 2, "as its second");
 	ok(!attempts_may_retry(&bed.attempts), "that was the last");
 	bed_done(&bed);
 }

@@ -362,15 +362,15 @@ static void test_tries(void)
 		ok(attempts_wants(attempts, scene.a), "it would like one at a");
 		candidate = attempts_grant(attempts, (struct grant){.backend = scene.a});
 		ok(candidate && candidate->backend == scene.a, "it has one");
-		is_u64(attempts->tries_of_model, (unsigned)i + 1, "for m");
+		is_u64(attempts_tries(attempts), (unsigned)i + 1, "for m");
 		(void)attempts_note(attempts, OUTCOME_RESET, 0);
 		atomic_fetch_add(&scene.a->pending, 1); /* who came first takes it */
 		(void)attempts_next(attempts, &candidate, &wait_ns);
 	}
-	is_text(attempts->current->id, "m", "m was tried as often as it may");
+	is_text(attempts_model(attempts)->id, "m", "m was tried as often as it may");
 	candidate = attempts_grant(attempts, (struct grant){.backend = scene.a});
 	ok(candidate != NULL, "but g, a fallback, is on a, too");
-	is_text(attempts->current->id, "g", "and comes next");
+	is_text(attempts_model(attempts)->id, "g", "and comes next");
 	(void)attempts_note(attempts, OUTCOME_RESET, 0);
 	attempts_leave(attempts);
 	scene_done(&scene);
