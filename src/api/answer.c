@@ -80,7 +80,7 @@ struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)
 	if (!whole)
 		return verdict_failed(outcome);
 	if (refuses_usage_option(relay))
-		return (struct verdict){.fate = FATE_REPEATED, .outcome = outcome};
+		return verdict_repeated(outcome);
 	if (can_be_read(relay) && !usage_read(buf_str(&relay->plain), &relay->usage))
 		return verdict_failed(OUTCOME_PARSE);
 	return verdict_done(outcome, true);

@@ -83,15 +83,13 @@ static void reset_answer(struct relay *relay)
 	relay->answer_at = ATTEMPTS_NO_MODEL;
 	relay->status = 0;
 	relay->content_length = -1;
-	relay->stream_done = relay->stream_finished = false;
-	relay->stream_failed = relay->stream_stuck = relay->stream_is_response = false;
 	relay->usage = (struct usage){0};
 	relay->trace = (struct transfer_trace){0};
-	relay->first_content_ns = relay->last_content_ns = relay->head_ns = 0;
+	relay->head_ns = 0;
 	buf_clear(&relay->headers);
 	buf_clear(&relay->plain);
-	sse_done(&relay->sse);
-	sse_init(&relay->sse, FRAME_MAX_BYTES);
+	stream_done(&relay->stream);
+	stream_init(&relay->stream);
 }
 
 /* The client's own bytes unless something in them has to change. */

@@ -55,8 +55,11 @@ libnexusd_a_SOURCES += \
 	src/api/stats_tally.c \
 	src/api/stats_tally.h \
 	src/api/stream.c \
+	src/api/stream.h \
 	src/api/tier_wish.c \
 	src/api/tier_wish.h \
 	src/api/upload.c \
+	src/api/upload.h \
 	src/api/usage.c \
-	src/api/usage.h
+	src/api/usage.h \
+	src/api/verdict.h

@@ -5,7 +5,6 @@
 
 #include "api/api_state.h"
 #include "api/relay_failure.h"
-#include "api/relay_queue.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 #include "api/session_key.h"
@@ -18,14 +17,14 @@
 
 bool relay_was_queued(const struct relay *relay)
 {
-	return relay->left_queue;
+	return relay->queue.left;
 }
 
 void relay_stop(struct relay *relay)
 {
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
-	relay->left_queue |= relay_queue_leave(relay);
+	relay->queue.left |= relay_queue_leave(relay);
 	if (relay->transfer) {
 		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_CANCELLED);
@@ -142,7 +141,7 @@ static void wait_no_more(struct relay *relay)
 
 static void patience_due(struct timer *timer)
 {
-	wait_no_more(container_of(timer, struct relay, patience));
+	wait_no_more(container_of(timer, struct relay, queue.patience));
 }
 
 /* On the same backend, at once: counted as any other attempt. */
@@ -261,7 +260,7 @@ static void deadline_passed(struct timer *timer)
 		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_TIMEOUT);
 	}
-	if (relay->queued_ns) {
+	if (relay->queue.since_ns) {
 		wait_no_more(relay);
 		return;
 	}
@@ -306,12 +305,11 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	relay->answer_at = ATTEMPTS_NO_MODEL;
 	timer_init(&relay->backoff, backoff_over);
 	timer_init(&relay->deadline, deadline_passed);
-	timer_init(&relay->patience, patience_due);
-	queue_entry_init(&relay->place, &relay->attempts);
+	relay_queue_init(&relay->queue, &relay->attempts, patience_due);
 	buf_init(&relay->body, request->exchange->body.max + 1024);
 	buf_init(&relay->headers, 16u * 1024);
 	buf_init(&relay->plain, PLAIN_MAX_BYTES);
-	sse_init(&relay->sse, FRAME_MAX_BYTES);
+	stream_init(&relay->stream);
 	if (attempts_init(&relay->attempts, request->table, model, &request->api->random) < 0 ||
 	    loop_timer_set(relay_loop(relay), &relay->deadline,
 			   request->exchange->arrival_ns +
@@ -334,7 +332,7 @@ struct relay *relay_free(struct relay *relay)
 	buf_done(&relay->body);
 	buf_done(&relay->headers);
 	buf_done(&relay->plain);
-	sse_done(&relay->sse);
+	stream_done(&relay->stream);
 	free(relay);
 	return NULL;
 }
@@ -386,6 +384,6 @@ void relay_settle(struct relay *relay)
 	if (relay->phase == RELAY_STREAM) {
 		slab_gauge_add(request->api->in.slab, request->api->series.streams, -1);
 		record_stream(request, &relay->usage,
-			      relay->last_content_ns - relay->first_content_ns);
+			      relay->stream.last_content_ns - relay->stream.first_content_ns);
 	}
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A backend's event stream: relayed frame by frame without changing a byte. Only the usage that
- * nexusd itself asked for is swallowed, and only an honest end is passed on as an end.
- */
+#include "api/stream.h"
+
 #include "api/api_state.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 #include "base/clock.h"
 #include "base/jsonscan.h"
+
+/* A frame larger than this is relayed without being understood. */
+#define FRAME_MAX_BYTES (256u * 1024)
 
 enum {
 	FRAME_ERROR = N_USAGE_FIELDS,
@@ -50,6 +51,17 @@ static const struct json_path frame_paths[N_FRAME_PATHS] = {
 	[FRAME_EVENT_USAGE] = USAGE_PATHS_BELOW("usage"),
 	[FRAME_EVENT_RESPONSE_USAGE] = USAGE_PATHS_BELOW("response", "usage"),
 };
+
+void stream_init(struct stream *stream)
+{
+	*stream = (struct stream){0};
+	sse_init(&stream->sse, FRAME_MAX_BYTES);
+}
+
+void stream_done(struct stream *stream)
+{
+	sse_done(&stream->sse);
+}
 
 /* What nexusd reads of a frame. */
 struct frame_facts {
@@ -155,16 +167,17 @@ static bool is_done(struct str data)
 
 static void note_content(struct relay *relay)
 {
+	struct stream *stream = &relay->stream;
 	struct api *api = relay->request->api;
 	uint64_t now = clock_monotonic_ns();
 
-	if (relay->first_content_ns == 0)
-		relay->first_content_ns = now;
+	if (stream->first_content_ns == 0)
+		stream->first_content_ns = now;
 	else
 		slab_observe(api->in.slab,
 			     bundle_series(relay->candidate->bundle, BUNDLE_INTER_CHUNK),
-			     now - relay->last_content_ns);
-	relay->last_content_ns = now;
+			     now - stream->last_content_ns);
+	stream->last_content_ns = now;
 }
 
 /* Not if it is the usage that nexusd asked for, and nothing else. An error tells why the stream
@@ -177,25 +190,26 @@ static bool is_for_client(const struct relay *relay, const struct frame_facts *f
 /* Commits, notes what the frame says, and tells whether it goes to the client. */
 static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 {
+	struct stream *stream = &relay->stream;
 	struct frame_facts facts = {0};
 
 	if (frame->data.p && !frame->oversize) {
 		if (is_done(frame->data))
-			relay->stream_done = true;
+			stream->done = true;
 		else
 			facts = read_frame(relay, frame->data);
 	}
 	if (facts.error) {
-		relay->stream_failed = true;
+		stream->failed = true;
 		if (!relay->committed && (relay_may_retry(relay) || relay_may_wait(relay)))
 			return false;
 	}
 	if (!relay->committed)
 		commit(relay);
-	relay->stream_done |= facts.done;
-	relay->stream_is_response |= facts.response;
+	stream->done |= facts.done;
+	stream->is_response |= facts.response;
 	/* One that is too large to be read may have been the last. */
-	relay->stream_finished |= facts.finish || (frame->oversize && relay_is_passed(relay));
+	stream->finished |= facts.finish || (frame->oversize && relay_is_passed(relay));
 	if (facts.content)
 		note_content(relay);
 	/* The last one seen counts, never a sum. */
@@ -222,17 +236,17 @@ static bool on_frame(void *context, const struct sse_frame *frame)
 		return true;
 	if (!take_frame(relay, frame))
 		return relay->committed; /* swallowed: go on; a failed attempt: stop */
-	relay->stream_stuck = exchange_write(relay->request->exchange, frame->raw) < 0;
-	if (relay->first_content_ns)
+	relay->stream.stuck = exchange_write(relay->request->exchange, frame->raw) < 0;
+	if (relay->stream.first_content_ns)
 		exchange_mark(relay->request->exchange);
-	return !relay->stream_stuck;
+	return !relay->stream.stuck;
 }
 
 struct verdict stream_data(struct relay *relay, struct str data)
 {
-	bool out_of_memory = sse_feed(&relay->sse, data, on_frame, relay) < 0;
+	bool out_of_memory = sse_feed(&relay->stream.sse, data, on_frame, relay) < 0;
 
-	if (!out_of_memory && !relay->stream_stuck && (relay->committed || !relay->stream_failed))
+	if (!out_of_memory && !relay->stream.stuck && (relay->committed || !relay->stream.failed))
 		return verdict_goes_on();
 	if (relay->committed)
 		return verdict_broken(OUTCOME_CANCELLED, PROBLEM_OVERLOADED);
@@ -243,7 +257,7 @@ struct verdict stream_data(struct relay *relay, struct str data)
  * ends the stream well: after half a frame the error event could not be read. */
 static void take_rest(struct relay *relay)
 {
-	struct str rest = sse_rest(&relay->sse), data;
+	struct str rest = sse_rest(&relay->stream.sse), data;
 	struct frame_facts facts = {0};
 
 	if (!rest.n || !relay->committed)
@@ -252,25 +266,26 @@ static void take_rest(struct relay *relay)
 		data = str_trim((struct str){rest.p + 5, rest.n - 5});
 		while (data.n && (data.p[data.n - 1] == '\n' || data.p[data.n - 1] == '\r'))
 			data.n--;
-		relay->stream_done |= is_done(data);
+		relay->stream.done |= is_done(data);
 		facts = read_frame(relay, data);
 	}
 	if (facts.tokens.seen)
 		relay->usage = facts.tokens;
-	if ((relay->stream_done || relay->stream_finished) && is_for_client(relay, &facts))
-		relay->stream_stuck = exchange_write(relay->request->exchange, rest) < 0;
+	if ((relay->stream.done || relay->stream.finished) && is_for_client(relay, &facts))
+		relay->stream.stuck = exchange_write(relay->request->exchange, rest) < 0;
 }
 
 /* Events that are neither of completions nor of a response end with the body. */
 static bool has_finished(const struct relay *relay)
 {
-	return relay->stream_finished || (relay_is_passed(relay) && !relay->stream_is_response);
+	return relay->stream.finished || (relay_is_passed(relay) && !relay->stream.is_response);
 }
 
 static bool is_whole(const struct relay *relay, enum outcome outcome)
 {
-	return !relay->stream_stuck &&
-	       (relay->stream_done || (outcome == OUTCOME_OK && has_finished(relay)));
+	const struct stream *stream = &relay->stream;
+
+	return !stream->stuck && (stream->done || (outcome == OUTCOME_OK && has_finished(relay)));
 }
 
 /* The backend has told the client itself. */
@@ -287,7 +302,7 @@ struct verdict stream_over(struct relay *relay, enum outcome outcome)
 		take_rest(relay);
 	if (!relay->committed)
 		return verdict_failed(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
-	if (relay->stream_failed)
+	if (relay->stream.failed)
 		return own_error(relay, outcome == OUTCOME_OK);
 	if (is_whole(relay, outcome))
 		return verdict_done(OUTCOME_OK, true);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A body that is handed on while it comes, with another name in the place of the model's. */
+#include "api/upload.h"
+
 #include <errno.h>
 
 #include "api/relay_state.h"
@@ -8,7 +9,7 @@
 static void make_room(struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
-	size_t sent = (size_t)(relay->upload_at - exchange->dropped_bytes);
+	size_t sent = (size_t)(relay->upload.at - exchange->dropped_bytes);
 
 	/* By halves, so that little has to be moved in it. */
 	if (!exchange->request_complete && exchange->body.len >= EXCHANGE_BODY_WINDOW_BYTES &&
@@ -17,17 +18,16 @@ static void make_room(struct relay *relay)
 }
 
 /* What comes next of the name; empty when it is not its turn. */
-static struct str next_of_name(struct relay *relay)
+static struct str next_of_name(struct upload *upload, const struct model_request *wanted)
 {
-	const struct model_request *wanted = &relay->request->wanted;
-	struct str name = str_of(relay->upload_model);
+	struct str name = str_of(upload->model);
 
-	if (!name.p || relay->upload_at != wanted->model_at)
+	if (!name.p || upload->at != wanted->model_at)
 		return (struct str){NULL, 0};
-	name = (struct str){name.p + relay->upload_model_at, name.n - relay->upload_model_at};
+	name = (struct str){name.p + upload->model_at, name.n - upload->model_at};
 	if (name.n == 0) {
-		relay->upload_at += wanted->model_value_bytes;
-		relay->upload_model = NULL;
+		upload->at += wanted->model_value_bytes;
+		upload->model = NULL;
 	}
 	return name;
 }
@@ -36,18 +36,18 @@ static struct str next_of_name(struct relay *relay)
 static struct str next_of_body(const struct relay *relay)
 {
 	const struct exchange *exchange = relay->request->exchange;
-	size_t skip = (size_t)(relay->upload_at - exchange->dropped_bytes);
+	size_t skip = (size_t)(relay->upload.at - exchange->dropped_bytes);
 	struct str rest = {exchange->body.data + skip, exchange->body.len - skip};
 
-	if (relay->upload_model)
-		rest.n = relay->request->wanted.model_at - (size_t)relay->upload_at;
+	if (relay->upload.model)
+		rest.n = relay->request->wanted.model_at - (size_t)relay->upload.at;
 	return rest;
 }
 
 static ssize_t supply(void *context, char *out, size_t room)
 {
 	struct relay *relay = context;
-	struct str next = next_of_name(relay);
+	struct str next = next_of_name(&relay->upload, &relay->request->wanted);
 	bool is_name = next.n > 0;
 
 	if (!is_name)
@@ -58,10 +58,10 @@ static ssize_t supply(void *context, char *out, size_t room)
 		return relay->request->exchange->request_complete ? 0 : -EAGAIN;
 	memcpy(out, next.p, next.n);
 	if (is_name) {
-		relay->upload_model_at += next.n;
+		relay->upload.model_at += next.n;
 		return (ssize_t)next.n;
 	}
-	relay->upload_at += next.n;
+	relay->upload.at += next.n;
 	make_room(relay);
 	return (ssize_t)next.n;
 }
@@ -71,9 +71,7 @@ void upload_describe(struct relay *relay, const char *model, struct transfer_req
 	const struct exchange *exchange = relay->request->exchange;
 	const struct model_request *wanted = &relay->request->wanted;
 
-	relay->upload_at = 0;
-	relay->upload_model = model;
-	relay->upload_model_at = 0;
+	relay->upload = (struct upload){.model = model};
 	request->supply = supply;
 	request->supplied_bytes = exchange->body_bytes;
 	if (model && exchange->body_bytes >= 0)
