@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A backend's plain answer: judged whole while it is small, handed on as it comes otherwise. */
+#include "api/answer.h"
+
 #include <errno.h>
 
 #include "api/media.h"
@@ -37,7 +38,7 @@ static bool is_judged(const struct relay *relay)
 	return !relay_is_passed(relay) || (type.n && media_is_json(type));
 }
 
-struct verdict answer_plain_data(struct relay *relay, struct str data)
+struct verdict answer_data(struct relay *relay, struct str data)
 {
 	struct verdict verdict;
 	int r;
@@ -70,7 +71,7 @@ static bool can_be_read(const struct relay *relay)
 	return relay->status == 200 && is_judged(relay) && !reply_head_is_encoded(relay);
 }
 
-struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)
+struct verdict answer_over(struct relay *relay, enum outcome outcome)
 {
 	bool whole = outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_4XX ||
 		     outcome == OUTCOME_HTTP_429 || outcome == OUTCOME_HTTP_5XX;
@@ -86,7 +87,7 @@ struct verdict answer_plain_over(struct relay *relay, enum outcome outcome)
 	return verdict_done(outcome, true);
 }
 
-void answer_plain_reply(struct relay *relay)
+void answer_reply(struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
 	size_t length;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The head of a backend's answer: whether it is one for the client, and of which kind. */
+#include "api/answer_head.h"
+
+#include "api/attempt.h"
 #include "api/media.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
 #include "base/clock.h"
 #include "upstream/retry_after.h"
 
-enum outcome answer_outcome(unsigned status)
+enum outcome answer_head_outcome(unsigned status)
 {
 	if (status < 400)
 		return OUTCOME_OK;
@@ -44,10 +46,10 @@ static void heed_retry_after(struct relay *relay, const struct transfer_head *he
 	attempts_told_to_wait(&relay->attempts, head->status, seconds * NS_PER_SEC);
 }
 
-struct verdict answer_head(struct relay *relay, const struct transfer_head *head)
+struct verdict answer_head_judge(struct relay *relay, const struct transfer_head *head)
 {
 	struct backend *backend = relay->candidate->backend;
-	enum outcome outcome = answer_outcome(head->status);
+	enum outcome outcome = answer_head_outcome(head->status);
 
 	relay->status = head->status;
 	relay->head_ns = clock_monotonic_ns();

@@ -37,7 +37,7 @@ struct lifecycle {
 enum step_verdict {
 	STEP_NEXT,    /* nothing against it */
 	STEP_REPLIED, /* the step has replied */
-	STEP_WAIT,    /* request_wait() was called; the step runs again once woken */
+	STEP_WAIT,    /* chain_wait() was called; the step runs again once woken */
 };
 
 struct step {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One attempt at one backend: how it is begun, ended and counted. */
+#include "api/attempt.h"
+
 #include <errno.h>
 
 #include "api/api_state.h"

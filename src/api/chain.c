@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The chain a request for a model passes: its body is read, the steps judge it, it is relayed. */
+#include "api/chain.h"
+
 #include "api/api_state.h"
 #include "api/form.h"
 #include "api/relay.h"
@@ -33,7 +34,7 @@ static void woken(void *context)
 	chain_run(request);
 }
 
-struct waiter *request_wait(struct request *request)
+struct waiter *chain_wait(struct request *request)
 {
 	request->waiter = waiter_new(request->api->in.mailbox, woken, request);
 	return request->waiter;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/chain.h"
 #include "api/relay.h"
 #include "base/multipart.h"
 

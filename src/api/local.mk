@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libnexusd_a_SOURCES += \
 	src/api/answer.c \
+	src/api/answer.h \
 	src/api/answer_head.c \
+	src/api/answer_head.h \
 	src/api/api.c \
 	src/api/api.h \
 	src/api/api_admin.c \
@@ -11,7 +13,9 @@ libnexusd_a_SOURCES += \
 	src/api/api_models.c \
 	src/api/api_state.h \
 	src/api/attempt.c \
+	src/api/attempt.h \
 	src/api/chain.c \
+	src/api/chain.h \
 	src/api/control.c \
 	src/api/control.h \
 	src/api/form.c \

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
+#include "api/answer.h"
+#include "api/answer_head.h"
 #include "api/api_state.h"
+#include "api/attempt.h"
 #include "api/relay_failure.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
@@ -50,7 +53,7 @@ static void give_up(struct relay *relay, enum problem problem)
 	}
 	/* The walk may have gone on to fallbacks. */
 	attempts_go_back(&relay->attempts, relay->answer_at);
-	answer_plain_reply(relay);
+	answer_reply(relay);
 }
 
 static void count_exclusions(struct relay *relay)
@@ -155,7 +158,7 @@ static void try_again(struct relay *relay, enum outcome outcome)
 static void take_answer(struct relay *relay, enum outcome outcome)
 {
 	if (!attempts_is_retryable(outcome, relay->status) || !relay_may_wait(relay)) {
-		answer_plain_reply(relay);
+		answer_reply(relay);
 		return;
 	}
 	relay->answer_at = relay->attempts.at;
@@ -199,15 +202,15 @@ static void act(struct relay *relay, struct verdict verdict)
 
 static void on_head(void *context, const struct transfer_head *head)
 {
-	act(context, answer_head(context, head));
+	act(context, answer_head_judge(context, head));
 }
 
 static void on_data(void *context, struct str data)
 {
 	struct relay *relay = context;
 
-	act(relay, relay->phase == RELAY_STREAM ? stream_data(relay, data)
-						: answer_plain_data(relay, data));
+	act(relay,
+	    relay->phase == RELAY_STREAM ? stream_data(relay, data) : answer_data(relay, data));
 }
 
 /* The backend had closed an idle connection just when it was used again. Another backend would be
@@ -234,9 +237,9 @@ static void on_done(void *context, const struct transfer_result *result)
 		break;
 	case RELAY_PLAIN:
 	case RELAY_PASS:
-		act(relay, answer_plain_over(relay, result->outcome == OUTCOME_OK
-							    ? answer_outcome(relay->status)
-							    : result->outcome));
+		act(relay, answer_over(relay, result->outcome == OUTCOME_OK
+						      ? answer_head_outcome(relay->status)
+						      : result->outcome));
 		break;
 	case RELAY_STREAM:
 		act(relay, stream_over(relay, result->outcome));
@@ -308,7 +311,7 @@ static struct relay *relay_new(struct request *request, struct route_model *mode
 	relay_queue_init(&relay->queue, &relay->attempts, patience_due);
 	buf_init(&relay->body, request->exchange->body.max + 1024);
 	buf_init(&relay->headers, 16u * 1024);
-	buf_init(&relay->plain, PLAIN_MAX_BYTES);
+	buf_init(&relay->plain, ANSWER_JUDGED_BYTES);
 	stream_init(&relay->stream);
 	if (attempts_init(&relay->attempts, request->table, model, &request->api->random) < 0 ||
 	    loop_timer_set(relay_loop(relay), &relay->deadline,

@@ -11,11 +11,6 @@
 #include "route/attempts.h"
 #include "upstream/transfer.h"
 
-/* A plain answer up to this size is judged whole before a byte of it is relayed. */
-#define PLAIN_MAX_BYTES (64u * 1024)
-/* Of an answer's headers so much is passed on: the reply's head must fit beside the request's. */
-#define ANSWER_HEADERS_MAX_BYTES 2048
-
 enum relay_phase {
 	RELAY_HEAD,   /* no head has come yet */
 	RELAY_PLAIN,  /* collecting an answer to judge it */
@@ -83,30 +78,3 @@ static inline bool relay_may_wait(const struct relay *relay)
 	return relay->request->table->config->queue.enabled && relay_can_repeat(relay) &&
 	       attempts_may_wait(&relay->attempts);
 }
-
-/* attempt.c */
-/* Starts on relay->candidate. False: there was no memory for it, and the attempt has ended. */
-bool attempt_start(struct relay *relay, const struct transfer_events *events) MUST_CHECK;
-/* Ends the transfer under way, if any; attempt_ended() must follow. */
-void attempt_cancel(struct relay *relay);
-/* Its answer has begun. */
-void attempt_answered(struct relay *relay);
-/* It is no success, whatever is still to come of its answer. */
-void attempt_failed(struct relay *relay, enum outcome outcome);
-/* Counts the attempt; its transfer is over. */
-void attempt_ended(struct relay *relay, enum outcome outcome);
-/* The same, but it keeps its place: another one follows at the same backend at once. */
-void attempt_ended_for_another(struct relay *relay, enum outcome outcome);
-void attempt_pause_if_full(struct relay *relay);
-
-/* answer_head.c */
-/* That of an answer which comes whole. */
-enum outcome answer_outcome(unsigned status);
-struct verdict answer_head(struct relay *relay, const struct transfer_head *head);
-
-/* answer.c */
-struct verdict answer_plain_data(struct relay *relay, struct str data);
-/* `outcome` is that of the transfer, or of the status of an answer that came whole. */
-struct verdict answer_plain_over(struct relay *relay, enum outcome outcome);
-/* Replies with what was collected. */
-void answer_plain_reply(struct relay *relay);

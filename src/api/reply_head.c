@@ -5,6 +5,9 @@
 #include "api/forward.h"
 #include "base/clock.h"
 
+/* Of an answer's headers so much is passed on: the reply's head must fit beside the request's. */
+#define ANSWER_HEADERS_MAX_BYTES 2048
+
 /* What does not fit is left out: a reply without it is better than none. */
 static bool has_room(const struct relay *relay, const struct header *header)
 {

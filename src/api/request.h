@@ -44,6 +44,11 @@ enum route_id {
 	N_ROUTES
 };
 
+/* The handlers: each replies to the request, at once or later. */
+#define ROUTE(id, method, path, face, flags, handler, help) void handler(struct request *request);
+#include "api/routes.def"
+#undef ROUTE
+
 /* A route table as one worker holds it: its requests are counted here, without an atomic. */
 struct table_use {
 	struct route_table *table; /* one reference for all of them */
@@ -110,29 +115,3 @@ bool request_query_has(const struct request *request, struct str part);
 struct trace_id request_trace(struct request *request);
 /* Headers every reply carries. */
 void request_common_headers(struct request *request);
-
-/* For a step that answers WAIT: the waiter whose waiter_wake() lets it run again. NULL for no
- * memory. */
-struct waiter *request_wait(struct request *request) MUST_CHECK;
-
-/* chain.c: reads the body, runs the steps and then the relay */
-void chain_start(struct request *request);
-/* The same once request->wanted is filled, the body perhaps being still under way. */
-void chain_begin(struct request *request);
-
-/* Handlers of routes.def. */
-void api_models_list(struct request *request);
-void api_models_one(struct request *request);
-void api_metrics(struct request *request);
-void api_stats(struct request *request);
-void api_health(struct request *request);
-void api_livez(struct request *request);
-void api_readyz(struct request *request);
-void api_admin_status(struct request *request);
-void api_admin_backends(struct request *request);
-void api_admin_drain(struct request *request);
-void api_admin_undrain(struct request *request);
-void api_admin_config(struct request *request);
-void api_admin_reload(struct request *request);
-void api_admin_log_level(struct request *request);
-void api_admin_set_log_level(struct request *request);

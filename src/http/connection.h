@@ -60,7 +60,7 @@ struct engine {
 
 enum { ENGINE_PLAIN, ENGINE_TLS, N_ENGINES };
 
-/* server.c's parts that connection.c, exchange.c and listener.c need. */
+/* The inside of the server, for the rest of http/. */
 struct server {
 	struct loop *loop;
 	struct engine engines[N_ENGINES];

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "api/chain.h"
 #include "api/request.h"
 #include "daemon/daemon.h"
 
@@ -29,7 +30,7 @@ static enum step_verdict wait_at(struct gate *gate, struct request *request)
 	if (gate->open) {
 		verdict = STEP_NEXT;
 	} else {
-		waiter = request_wait(request);
+		waiter = chain_wait(request);
 		if (!waiter || gate->n_waiters == WAITERS_MAX)
 			abort();
 		gate->waiters[gate->n_waiters++] = waiter;
