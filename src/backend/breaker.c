@@ -131,6 +131,7 @@ bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *re
 
 	*ret_pass = (struct breaker_pass){
 		.openings = atomic_load_explicit(&breaker->openings, memory_order_relaxed),
+		.resets = atomic_load_explicit(&breaker->resets, memory_order_relaxed),
 	};
 	if (until == 0)
 		return true;
@@ -167,6 +168,17 @@ static bool trips(struct breaker *breaker, const struct breaker_config *config, 
 		is_rate_high(breaker, config, slice_number(config, now_ns)));
 }
 
+/* If it is open: the longest time wins. */
+static void stay_open(struct breaker *breaker, uint64_t until)
+{
+	uint64_t before = until_ns(breaker);
+
+	while (before != 0 && before < until &&
+	       !atomic_compare_exchange_weak_explicit(&breaker->until_ns, &before, until,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 static enum breaker_change failed(struct breaker *breaker, const struct breaker_config *config,
 				  const struct breaker_report *report)
 {
@@ -182,12 +194,17 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
 		return BREAKER_OPENS;
 	}
-	/* It is open: the longest time wins. */
-	while (before != 0 && before < until &&
-	       !atomic_compare_exchange_weak_explicit(&breaker->until_ns, &before, until,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
+	stay_open(breaker, until);
 	return BREAKER_STAYS;
+}
+
+/* What began before the circuit opened says nothing about what came since, but what it was told of
+ * the time to come holds, unless it was by another server. */
+static void failed_late(struct breaker *breaker, const struct breaker_report *report)
+{
+	if (report->least_ns > 0 &&
+	    report->pass.resets == atomic_load_explicit(&breaker->resets, memory_order_relaxed))
+		stay_open(breaker, report->now_ns + report->least_ns);
 }
 
 /* Did it begin after the last opening? */
@@ -202,9 +219,10 @@ enum breaker_change breaker_report(struct breaker *breaker, const struct breaker
 	bool is_current = is_of_now(breaker, report->pass);
 	enum breaker_change change = BREAKER_STAYS;
 
-	/* What began before the circuit opened says nothing about what came since. */
-	if (report->evidence == BREAKER_FAILURE && !is_current)
+	if (report->evidence == BREAKER_FAILURE && !is_current) {
+		failed_late(breaker, report);
 		return BREAKER_STAYS;
+	}
 	if (report->evidence != BREAKER_NOTHING && config->error_rate != 0)
 		count(breaker, slice_number(config, report->now_ns),
 		      report->evidence == BREAKER_FAILURE);
@@ -246,6 +264,7 @@ void breaker_make_due(struct breaker *breaker)
 void breaker_reset(struct breaker *breaker)
 {
 	/* Attempts that run are at the other server. */
+	atomic_fetch_add_explicit(&breaker->resets, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
 	(void)close_now(breaker);
 	forget(breaker);

@@ -21,7 +21,8 @@ struct breaker {
 	_Atomic uint64_t until_ns; /* nothing is let through before, then one at a time; 0 closed */
 	_Atomic bool probing;
 	_Atomic unsigned failures; /* in a row */
-	_Atomic unsigned openings;
+	_Atomic unsigned openings; /* resets, too */
+	_Atomic unsigned resets;
 	_Atomic uint64_t slices[BREAKER_SLICES];
 };
 
@@ -41,7 +42,7 @@ enum breaker_change { BREAKER_STAYS, BREAKER_OPENS, BREAKER_CLOSES };
 
 /* What an attempt takes along and gives back once, when its end is known. */
 struct breaker_pass {
-	unsigned openings; /* so many there had been when it began */
+	unsigned openings, resets; /* so many there had been when it began */
 	bool is_probe;
 };
 
@@ -51,7 +52,7 @@ struct breaker_report {
 	struct breaker_pass pass;
 	enum breaker_evidence evidence;
 	uint64_t now_ns;   /* clock_monotonic_ns() */
-	uint64_t least_ns; /* should it open, for so long at least; the longer time wins */
+	uint64_t least_ns; /* should it open, or be open, for so long at least: the longest wins */
 };
 
 enum breaker_state breaker_state(const struct breaker *breaker, uint64_t now_ns);

@@ -198,6 +198,34 @@ static void test_longest_time_wins(void)
 	is_u64(atomic_load(&breaker.until_ns), now_ns + 63 * NS_PER_SEC, "but by what began since");
 }
 
+/* Both began before it opened; the second is told more than the first was. */
+static void test_told_late(void)
+{
+	struct breaker breaker = {0};
+	const uint64_t now_ns = clock_monotonic_ns();
+	const struct breaker_report late = {
+		.pass = enter(&breaker),
+		.evidence = BREAKER_FAILURE,
+		.now_ns = now_ns,
+		.least_ns = 60 * NS_PER_SEC,
+	};
+
+	(void)breaker_report(&breaker, &three_in_a_row, &late);
+	is_int(state(&breaker), BREAKER_CLOSED, "what is told opens nothing by itself");
+	for (int i = 0; i < 2; i++)
+		(void)end_at(&breaker, &three_in_a_row, late.pass, BREAKER_FAILURE, now_ns);
+	is_u64(atomic_load(&breaker.until_ns), now_ns + 5 * NS_PER_SEC, "opened by others");
+	is_int(breaker_report(&breaker, &three_in_a_row, &late), BREAKER_STAYS, "it is open");
+	is_u64(atomic_load(&breaker.until_ns), now_ns + 60 * NS_PER_SEC, "for longer now");
+	breaker_reset(&breaker);
+	(void)breaker_report(&breaker, &three_in_a_row, &late);
+	is_int(state(&breaker), BREAKER_CLOSED, "another server was told nothing");
+	for (int i = 0; i < 3; i++)
+		(void)end_at(&breaker, &three_in_a_row, enter(&breaker), BREAKER_FAILURE, now_ns);
+	(void)breaker_report(&breaker, &three_in_a_row, &late);
+	is_u64(atomic_load(&breaker.until_ns), now_ns + 5 * NS_PER_SEC, "nor when it opens, too");
+}
+
 /* breaker_enter() on one thread, breaker_reset() on another: the probe began in between. */
 static void test_probe_lost_in_a_reset(void)
 {
@@ -270,6 +298,7 @@ int main(void)
 	test_long_probe();
 	test_answer_after_a_reset();
 	test_longest_time_wins();
+	test_told_late();
 	test_probe_lost_in_a_reset();
 	test_rate();
 	test_switched_off();
