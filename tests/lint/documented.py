@@ -122,6 +122,10 @@ tap.none(untested({path: [[path.replace("{id}", "")]] for path in routes}),
          "every route is in a test")
 tap.none(untested({code: [[code]] for code in problems}), "every problem is in a test")
 tap.none(untested({path: option_words(path) for path in options}), "every option is in a test")
+usage, phases = tap.read("scripts/check").split("\nset -", 1)
+tap.none([f"{name}: not in the usage of scripts/check"
+          for name in re.findall(r"(?m)^phase_(\w+)\(\)", phases) if not has(usage, name)],
+         "every phase of scripts/check is in its usage")
 for page in tap.files("docs", suffixes=(".md",)):
     tap.none(missing_proofs(page), f"what {page} names as shown is there")
 tap.done()

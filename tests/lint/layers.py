@@ -44,6 +44,17 @@ def includes(path):
             yield number, match.group(1) == '"', match.group(2)
 
 
+def untold_fences():
+    """Those that the table of HACKING.md does not have."""
+    text = tap.read("HACKING.md")
+    for header, places in FENCES.items():
+        library = {"json.h": "json-c"}.get(header, re.sub(r"/$|\.h$", "", header))
+        for place in places:
+            name = place.rstrip("/").split("/")[-1]
+            if f"{library} in `{name}`" not in text:
+                yield f"HACKING.md: {library} in `{name}` is not in its table"
+
+
 def layer_finding(path, header):
     parts = path.split("/")
     folder = parts[1] if len(parts) > 2 else "main"
@@ -86,5 +97,6 @@ for path in tap.files("src", suffixes=(".c", ".h", ".def")):
 
 tap.none(upward, "a folder includes itself and lower layers only")
 tap.none(fenced, "third-party headers stay behind their fences")
+tap.none(list(untold_fences()), "which HACKING.md names")
 tap.none(order, "a .c file includes its own header first")
 tap.done()
