@@ -38,8 +38,10 @@ struct listener_config {
 	X(BACKEND_DEMO, "demo", true)         \
 	X(BACKEND_OLLAMA, "ollama", true)     \
 	X(BACKEND_VLLM, "vllm", true)         \
+	X(BACKEND_SGLANG, "sglang", true)     \
 	X(BACKEND_LLAMACPP, "llamacpp", true) \
 	X(BACKEND_LMSTUDIO, "lmstudio", true) \
+	X(BACKEND_EXO, "exo", true)           \
 	X(BACKEND_GENERIC, "generic", true)   \
 	X(BACKEND_OPENAI, "openai", false)
 

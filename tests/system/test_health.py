@@ -19,9 +19,11 @@ def model_ids(daemon):
 
 def test_discovery_by_type():
     fakes = {kind: FakeBackend(f"b-{kind}", [f"{kind}-one", f"{kind}/two"], kind)
-             for kind in ("vllm", "lmstudio", "generic", "openai", "llamacpp", "ollama")}
+             for kind in ("vllm", "sglang", "lmstudio", "exo", "generic", "openai", "llamacpp",
+                          "ollama")}
     fakes["ollama"].models = ["ollama-one:latest", "two:7b"]
     fakes["vllm"].model_details = {"vllm-one": {"max_model_len": 4096}}
+    fakes["sglang"].model_details = {"sglang-one": {"max_model_len": 8192}}
     fakes["llamacpp"].model_details = {"llamacpp-one": {"meta": {"n_ctx_train": 2048}}}
     fakes["ollama"].model_details = {
         "two:7b": {"capabilities": ["completion", "tools"],
@@ -31,21 +33,24 @@ def test_discovery_by_type():
         want = sorted(m for f in fakes.values() for m in f.models)
         daemon.wait_models(*want)
         eq(model_ids(daemon), want, "every model of every type is found")
-        probes = {"vllm": {"/v1/models"}, "lmstudio": {"/v1/models"}, "generic": {"/v1/models"},
-                  "openai": {"/v1/models"}, "llamacpp": {"/health", "/v1/models"},
+        probes = {"llamacpp": {"/health", "/v1/models"},
                   "ollama": {"/api/tags", "/api/show", "/api/ps"}}
         for kind, fake in fakes.items():
             asked = {e.path for e in fake.log("*")}
-            ok(asked <= probes[kind], f"{kind}: only its own paths are asked", asked)
+            ok(asked <= probes.get(kind, {"/v1/models"}), f"{kind}: only its own paths are asked", asked)
         # What a model can do is asked for once it is listed.
         wait_until(lambda: daemon.get("/v1/models/two:7b").json().get("context_length"))
         models = {m["id"]: m for m in daemon.get("/v1/models").json()["data"]}
-        for model, length in (("vllm-one", 4096), ("llamacpp-one", 2048), ("two:7b", 1024)):
+        for model, length in (("vllm-one", 4096), ("sglang-one", 8192), ("llamacpp-one", 2048),
+                              ("two:7b", 1024)):
             eq(models[model].get("context_length"), length, f"{model}: context length")
         for kind, fake in fakes.items():
             eq(daemon.chat(fake.models[0]).header("x-nexus-backend"), fake.name,
                f"{kind}: routed to its backend")
             eq(fake.log()[0].path, "/v1/chat/completions", f"{kind}: on the OpenAI path")
+            row = next(b for b in daemon.stats()["backends"] if b["name"] == fake.name)
+            eq((row["type"], row["zone"]), (kind, "open" if kind == "openai" else "restricted"),
+               f"{kind}: its type, and the zone of that")
         metrics = daemon.settled()
         eq(metrics.get("nexus_models_available"), len(want), "nexus_models_available")
         for fake in fakes.values():

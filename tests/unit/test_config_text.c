@@ -95,7 +95,7 @@ static const struct {
 	 "write one of: sanitized raw"},
 	{"backends = ( { name = \"a\"; type = \"anthropic\"; } );",
 	 "t.conf:1: backends.type cannot be \"anthropic\"; "
-	 "write one of: demo ollama vllm llamacpp lmstudio generic openai"},
+	 "write one of: demo ollama vllm sglang llamacpp lmstudio exo generic openai"},
 	{"credentials_directory = 7;", "t.conf:1: credentials_directory cannot be a number; "
 				       "write an absolute path in double quotes"},
 	{"listeners = \"127.0.0.1:8000\";",
