@@ -121,7 +121,7 @@ static inline const struct route_model *attempts_chain_at(const struct attempts 
 {
 	if (i == 0)
 		return a->asked;
-	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1] : NULL;
+	return i <= a->asked->n_fallbacks ? a->asked->fallbacks[i - 1].model : NULL;
 }
 /* The model whose turn it is. */
 static inline const struct route_model *attempts_model(const struct attempts *a)

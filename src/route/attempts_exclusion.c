@@ -48,10 +48,21 @@ static uint64_t highest_tier(const struct attempts *a, struct demand demand)
 	return demand.max_tier;
 }
 
-/* A fallback model has to meet what is demanded of the one it stands in for, and of itself. */
-static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
+/* A fallback model has to meet what is demanded of the one it stands in for, of itself, and by the
+ * name it is given there. */
+static struct demand demand_on(const struct attempts *a, const struct candidate *candidate)
 {
 	struct demand demand = demand_join(a->demand, *candidate->demand);
+
+	for (size_t i = 0; i < a->asked->n_fallbacks; i++)
+		if (candidate->demand == &a->asked->fallbacks[i].model->demand)
+			return demand_join(demand, a->asked->fallbacks[i].demand);
+	return demand;
+}
+
+static enum exclusion judge_demand(const struct attempts *a, const struct candidate *candidate)
+{
+	struct demand demand = demand_on(a, candidate);
 	uint64_t tier = candidate->config->tier, highest = highest_tier(a, demand);
 
 	if (demand.restricted && !candidate->restricted)

@@ -29,13 +29,18 @@ struct candidate {
 	struct backend *backend;             /* referenced by the table */
 	const struct backend_config *config; /* of the table's configuration */
 	struct bundle *bundle;
-	const struct demand *demand;      /* of the model itself; the table's */
+	const struct demand *demand;      /* of the model itself, in its route_model */
 	uint64_t place;                   /* of the backend among the sessions */
 	bool restricted;                  /* it is in that zone */
 	const struct price_config *price; /* of the table's configuration; NULL none */
 	size_t index;                     /* of the backend in the table's configuration */
 	const struct backend_model
 		*model; /* what is known of the model there; owned by the table */
+};
+
+struct route_fallback {
+	struct route_model *model; /* of this table */
+	struct demand demand;      /* by the names it is given by, beyond the model's own */
 };
 
 struct route_model {
@@ -46,7 +51,7 @@ struct route_model {
 	struct candidate *candidates; /* sorted by backend name; none: nobody lists it now */
 	size_t n_candidates;
 	size_t n_former; /* behind them in the array: backends that listed it before, no longer */
-	struct route_model **fallbacks; /* tried in this order; entries are models of this table */
+	struct route_fallback *fallbacks; /* tried in this order, each model once */
 	size_t n_fallbacks;
 };
 
@@ -70,7 +75,7 @@ struct route_table {
 	/* What the models point into */
 	struct candidate *candidate_pool;
 	struct backend_model *description_pool;
-	struct route_model **fallback_pool;
+	struct route_fallback *fallback_pool;
 };
 
 struct route_table_inputs {

@@ -205,8 +205,9 @@ static struct route_model *resolve(const struct builder *b, const char *name)
 }
 
 /* An alias of an alias stands for both: the policies for each hold. */
-static struct demand demand_of_chain(const struct builder *b, const struct alias_config *alias)
+static struct demand demand_of_chain(const struct builder *b, const char *name)
 {
+	const struct alias_config *alias = listings_find_alias(&b->listings, name);
 	const struct config *config = b->table->config;
 	struct demand demand = {0};
 
@@ -231,7 +232,7 @@ static bool add_aliases(struct builder *b)
 
 		table->aliases[i] = (struct route_alias){
 			.name = alias->name,
-			.demand = demand_of_chain(b, alias),
+			.demand = demand_of_chain(b, alias->name),
 			.model = resolve(b, alias->name),
 		};
 	}
@@ -239,14 +240,20 @@ static bool add_aliases(struct builder *b)
 	return true;
 }
 
-/* A model is no fallback of its own, and none twice. */
-static void add_fallback(struct route_model *model, struct route_model *fallback)
+/* A model is no fallback of its own, and none twice: of one with two names both hold. */
+static void add_fallback(const struct builder *b, struct route_model *model, const char *name)
 {
-	if (fallback == model)
+	struct route_fallback fallback = {resolve(b, name), demand_of_chain(b, name)};
+
+	if (fallback.model == model)
 		return;
-	for (size_t i = 0; i < model->n_fallbacks; i++)
-		if (model->fallbacks[i] == fallback)
-			return;
+	for (size_t i = 0; i < model->n_fallbacks; i++) {
+		if (model->fallbacks[i].model != fallback.model)
+			continue;
+		model->fallbacks[i].demand =
+			demand_join(model->fallbacks[i].demand, fallback.demand);
+		return;
+	}
 	model->fallbacks[model->n_fallbacks++] = fallback;
 }
 
@@ -258,7 +265,7 @@ static bool add_fallbacks(struct builder *b)
 
 	for (size_t i = 0; i < config->routing.n_fallbacks; i++)
 		n += config->routing.fallbacks[i].n_to;
-	table->fallback_pool = calloc(n + 1, sizeof(struct route_model *));
+	table->fallback_pool = calloc(n + 1, sizeof(*table->fallback_pool));
 	if (!table->fallback_pool)
 		return false;
 	n = 0;
@@ -271,7 +278,7 @@ static bool add_fallbacks(struct builder *b)
 			continue;
 		model->fallbacks = &table->fallback_pool[n];
 		for (size_t k = 0; k < fallback->n_to; k++)
-			add_fallback(model, resolve(b, fallback->to[k]));
+			add_fallback(b, model, fallback->to[k]);
 		n += fallback->n_to;
 	}
 	return true;

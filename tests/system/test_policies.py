@@ -15,7 +15,8 @@ POLICIES = [{"match": "private*", "zone": "restricted"},
             {"match": "good", "min_tier": 2},
             {"match": "exact", "min_tier": 2, "strict": True},
             {"match": "best", "min_tier": 4}]
-MODELS = ["private", "private-c", "open-c", "shut-c", "good", "exact", "best", "free"]
+MODELS = ["private", "private-c", "open-c", "shut-c", "good", "exact", "best", "free",
+          "weak"]
 
 
 @shared
@@ -30,7 +31,8 @@ def fleet():
                         "aliases": [{"name": "private-name", "model": "free"},
                                     {"name": "other-name", "model": "private-name"},
                                     {"name": "plain-name", "model": "private"}],
-                        "fallbacks": [{"model": "shut-c", "to": ["free"]}]})
+                        "fallbacks": [{"model": "shut-c", "to": ["free"]},
+                                      {"model": "weak", "to": ["other-name"]}]})
 
 
 def who(answer):
@@ -73,6 +75,21 @@ def test_zones_never_fail_open():
     with Counting(daemon) as added:
         eq(daemon.chat("private").status, 502, "nor when connections break")
     added.check("nexus_upstream_requests_total", 0, backend=CLOUD)
+
+
+def test_an_alias_that_is_a_fallback():
+    daemon, home, cloud, big = fleet()
+    for fakes, want in (((cloud, big), (200, BIG)), ((cloud, big, big, home), (500, HOME))):
+        for fake in fakes:
+            fake.behave(*[{"status": 500}] * fakes.count(fake))
+        with Counting(daemon) as added:
+            answer = daemon.chat("weak")
+        eq((answer.status, answer.header("x-nexus-backend")), want, "a policy for its name holds")
+        added.check("nexus_upstream_requests_total", 1, backend=CLOUD)
+        added.check("nexus_upstream_requests_total", 0, backend=CLOUD, model="free")
+        added.check("nexus_routing_exclusions_total", 1, reason="privacy")
+    eq([e.model for e in cloud.log()], ["weak"] * 2,
+       "the cloud was asked for what may go there only")
 
 
 def test_nobody_may():

@@ -110,6 +110,12 @@ static const struct {
 	 2},
 	{"the alias's alone is no demand of the model", "nick* r0", "m", "m/a m/b m/c f/d g/a g/d",
 	 0, ATTEMPTS_EXHAUSTED, 0, 0},
+	{"of the alias that names a fallback", "stand* r0", "n", "n/a g/a", 0, ATTEMPTS_EXHAUSTED,
+	 1, 0},
+	{"of the alias behind that", "under* o4", "n", "n/a g/d", 0, ATTEMPTS_EXHAUSTED, 0, 1},
+	{"of each name of a fallback that has two", "stand* r0", "o", "o/b g/a", 0,
+	 ATTEMPTS_EXHAUSTED, 1, 0},
+	{"of that fallback alone", "stand* r0", "g", "g/a g/d", 0, ATTEMPTS_EXHAUSTED, 0, 0},
 };
 
 /* "m r2,g s0": a pattern, then r for restricted, s for strict or o for neither, and the tier. */
@@ -138,6 +144,12 @@ static void test_demands(void)
 	for (size_t i = 0; i < ARRAY_SIZE(demands); i++) {
 		bed_init(&bed);
 		fleet_alias(&bed.fleet, "nickname", "m");
+		fleet_alias(&bed.fleet, "stand-in", "understudy");
+		fleet_alias(&bed.fleet, "understudy", "g");
+		fleet_discover(&bed.fleet, "a", "m g lone n");
+		fleet_discover(&bed.fleet, "b", "m o");
+		fleet_fallback(&bed.fleet, "n", (const char *const[]){"stand-in", NULL});
+		fleet_fallback(&bed.fleet, "o", (const char *const[]){"g", "stand-in", NULL});
 		add_policies(&bed, demands[i].policies);
 		for (size_t k = 0; k < bed.fleet.config.n_backends; k++) {
 			bed.fleet.backend_configs[k].tier = k + 1;

@@ -188,12 +188,12 @@ static void test_fallbacks(void)
 
 	model = fleet_find(table, "a");
 	is_u64(model->n_fallbacks, 3, "aliases are resolved; no model twice, not the model itself");
-	is_text(model->fallbacks[0]->id, "b", "in the order of the file");
-	is_text(model->fallbacks[1]->id, "nowhere", "also one that nobody lists");
-	is_text(model->fallbacks[2]->id, "c", "to the end");
+	is_text(model->fallbacks[0].model->id, "b", "in the order of the file");
+	is_text(model->fallbacks[1].model->id, "nowhere", "also one that nobody lists");
+	is_text(model->fallbacks[2].model->id, "c", "to the end");
 	model = fleet_find(table, "b");
 	is_u64(model->n_fallbacks, 1, "another model has its own");
-	is_text(model->fallbacks[0]->id, "a:latest", "named without its tag");
+	is_text(model->fallbacks[0].model->id, "a:latest", "named without its tag");
 	is_u64(fleet_find(table, "c")->n_fallbacks, 0, "the last one has none");
 	is_u64(fleet_find(table, "absent")->n_fallbacks, 1, "a model that is absent may have some");
 	route_table_unref(table);
