@@ -208,8 +208,10 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 		commit(relay);
 	stream->done |= facts.done;
 	stream->is_response |= facts.response;
-	/* One that is too large to be read may have been the last. */
-	stream->finished |= facts.finish || (frame->oversize && relay_is_passed(relay));
+	stream->finished |= facts.finish;
+	/* What has no data is no event. */
+	if (frame->oversize || frame->data.p)
+		stream->ends_unread = frame->oversize;
 	if (facts.content)
 		note_content(relay);
 	/* The last one seen counts, never a sum. */
@@ -275,10 +277,20 @@ static void take_rest(struct relay *relay)
 		relay->stream.stuck = exchange_write(relay->request->exchange, rest) < 0;
 }
 
-/* Events that are neither of completions nor of a response end with the body. */
+/* Half a frame ends nothing, unless the end is already behind. */
+static bool ends_between_frames(const struct stream *stream)
+{
+	return stream->done || stream->finished || !sse_is_within_frame(&stream->sse);
+}
+
+/* Events that are neither of completions nor of a response end with the body. That of a response
+ * does, too, when its last event may have been the one that ends it. */
 static bool has_finished(const struct relay *relay)
 {
-	return relay->stream.finished || (relay_is_passed(relay) && !relay->stream.is_response);
+	const struct stream *stream = &relay->stream;
+
+	return stream->finished || (relay_is_passed(relay) && ends_between_frames(stream) &&
+				    (!stream->is_response || stream->ends_unread));
 }
 
 static bool is_whole(const struct relay *relay, enum outcome outcome)
@@ -303,7 +315,8 @@ struct verdict stream_over(struct relay *relay, enum outcome outcome)
 	if (!relay->committed)
 		return verdict_failed(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
 	if (relay->stream.failed)
-		return own_error(relay, outcome == OUTCOME_OK);
+		return own_error(relay,
+				 outcome == OUTCOME_OK && ends_between_frames(&relay->stream));
 	if (is_whole(relay, outcome))
 		return verdict_done(OUTCOME_OK, true);
 	return verdict_cut(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);

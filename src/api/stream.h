@@ -18,6 +18,7 @@ struct stream {
 	bool finished;                              /* a finish_reason */
 	bool failed;                                /* an error event */
 	bool is_response;                           /* its end has an event of its own */
+	bool ends_unread;                           /* the last event was too large to be read */
 	bool stuck;                                 /* the client's queue is full or memory out */
 	uint64_t first_content_ns, last_content_ns; /* 0: none yet */
 };

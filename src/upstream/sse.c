@@ -21,6 +21,11 @@ struct str sse_rest(const struct sse *sse)
 	return buf_str(&sse->pending);
 }
 
+bool sse_is_within_frame(const struct sse *sse)
+{
+	return sse->oversize || sse->pending.len > 0;
+}
+
 /* Where a byte leads, and whether the frame ended behind it or already before it. */
 enum step { STEP_ON, STEP_END, STEP_END_BEFORE };
 

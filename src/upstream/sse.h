@@ -52,3 +52,5 @@ int sse_feed(struct sse *sse, struct str piece,
 /* The bytes of an incomplete last frame (borrowed), empty when the stream ended on a frame's end.
  */
 struct str sse_rest(const struct sse *sse);
+/* Is a frame under way, held or too large for that? */
+bool sse_is_within_frame(const struct sse *sse);

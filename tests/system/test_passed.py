@@ -275,6 +275,61 @@ def test_streams_of_images_and_speech():
     added.check("nexus_completion_tokens_total", 6, model=LABEL, backend="a")
 
 
+def test_half_an_event_of_images():
+    """The body ends properly, but within an event: that is no end."""
+    daemon, a, _ = two()
+    first = 'data: {"type":"image_generation.partial_image","b64_json":"QUJD"}\n\n'
+    last = 'data: {"type":"image_generation.completed","b64_json":"QUJD"}'
+    halves = (last[:-9], last, last + "\n", last + "\r", last + "\r\n", "event: x\n" + last + "\n",
+              "event: x\n", "dat")
+    for half in halves:
+        a.behave({"body": first + half, "headers": EVENTS})
+        with Counting(daemon) as added:
+            stream = respond(daemon, "/v1/images/generations")
+            n_whole, error = error_of(stream)
+        eq((n_whole, error["code"], stream.is_cut), (1, "upstream_truncated", True),
+           f"{half!r} is withheld, and told")
+        added.check_request(LABEL, "a", 502, "backend_error")
+        added.check("nexus_upstream_requests_total", 1, backend="a", outcome="truncated")
+    a.behave({"fault": "script", "then": "close", "send": [
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + first + last]})
+    with Counting(daemon) as added:
+        eq(error_of(respond(daemon, "/v1/images/generations"))[0], 1,
+           "a backend that dies looks like one that ends")
+    added.check_request(LABEL, "a", 502, "backend_error")
+    failed = first + 'data: {"error":{"message":"boom"}}\n\n'
+    a.behave({"body": failed + last, "headers": EVENTS})
+    with Counting(daemon) as added:
+        stream = respond(daemon, "/v1/images/generations")
+        raw = stream.read_rest().decode()
+    eq((raw, stream.is_cut), (failed, True), "nor is it one after an error of the backend's own")
+    added.check_request(LABEL, "a", 502, "backend_error")
+
+
+def test_responses_too_large_to_be_read():
+    """Only the last event may be the one that ends a response unread."""
+    daemon, a, _ = two()
+    begun = 'data: {"type":"response.created"}\n\n'
+    large = 'data: {"type":"response.x","b64":"%s"}' % ("A" * 300000)
+    small = 'data: {"type":"response.y"}\n\n'
+    for body, is_whole in ((begun + large + "\n\n", True),
+                           (begun + large + "\r\n\r\n: bye\n\n\n", True),
+                           (begun + large + "\n\n" + small, False),
+                           (begun + large + "\n\ndata: half", False),
+                           (begun + large, False)):
+        a.behave({"body": body, "headers": EVENTS})
+        with Counting(daemon) as added:
+            stream = respond(daemon)
+            raw = stream.read_rest().decode()
+        name = body[-30:]
+        eq((raw == body, stream.is_cut), (is_whole, not is_whole), f"…{name!r}")
+        if is_whole:
+            added.check_request(LABEL, "a", 200)
+        else:
+            ok("upstream_truncated" in raw[-300:], f"…{name!r} is told", raw[-300:])
+            added.check_request(LABEL, "a", 502, "backend_error")
+
+
 def test_what_responses_need():
     fakes = [FakeBackend("plain", ["m"]), FakeBackend("able", ["m"])]
     poor, rich = ({"id": "m", "vision": v, "tools": v, "json_mode": v} for v in (False, True))

@@ -128,9 +128,10 @@ static int feed(struct sse *sse, struct str piece, struct log *log)
 	return r;
 }
 
+/* Nothing here is too large to be held. */
 static bool rest_is(const struct sse *sse, const char *want)
 {
-	return str_eq(sse_rest(sse), str_of(want));
+	return str_eq(sse_rest(sse), str_of(want)) && sse_is_within_frame(sse) == (want[0] != 0);
 }
 
 /* `cut` bytes and then the others; cut 0 feeds byte by byte. */
@@ -285,6 +286,23 @@ static void test_oversize(void)
 	}
 }
 
+static void test_within_a_frame(void)
+{
+	struct log log = {0};
+	struct sse sse;
+
+	sse_init(&sse, 9);
+	ok(!sse_is_within_frame(&sse), "no frame is under way at the start");
+	ok(feed(&sse, STR_LITERAL("data"), &log) == 0 && sse_is_within_frame(&sse),
+	   "one that is held is");
+	ok(feed(&sse, STR_LITERAL(": abcdef"), &log) == 0 && log.oversize_any &&
+		   sse_rest(&sse).n == 0 && sse_is_within_frame(&sse),
+	   "so is one that is too large for that");
+	ok(feed(&sse, STR_LITERAL("\n\n"), &log) == 0 && !sse_is_within_frame(&sse),
+	   "until its end");
+	sse_done(&sse);
+}
+
 static void test_bounded(void)
 {
 	char line[64];
@@ -313,6 +331,7 @@ int main(void)
 	test_stop();
 	test_free_inside();
 	test_oversize();
+	test_within_a_frame();
 	test_bounded();
 	return tap_done();
 }
