@@ -131,7 +131,9 @@ function command(    argument) {
 		printf " Ar %s", tolower(argument ~ /\.\.\./ ? substr(argument, 2, index(argument, ".") - 2) " ..." : kind_of(argument))
 	printf "\n%s", prose(row[6])
 	if (row[4] == "ADMIN")
-		print argument == "[FILE]" ? "Without a file it needs the admin socket." : "Needs the admin socket."
+		print "Needs the admin socket."
+	else if (row[4] == "FILE")
+		print "Without a file it needs the admin socket."
 }
 
 function flag() {

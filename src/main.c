@@ -33,6 +33,12 @@ static const struct option long_options[] = {
 	{0},
 };
 
+static const char levels[] =
+#define X(id, name, priority) " " name
+	LOG_LEVELS(X)
+#undef X
+	;
+
 int main(int argc, char **argv)
 {
 	struct daemon_options options = {.argv = argv};
@@ -52,7 +58,8 @@ int main(int argc, char **argv)
 			options.has_log_level = true;
 			if (log_level_parse(optarg, &options.log_level) == 0)
 				break;
-			fprintf(stderr, _("nexusd: no such log level: %s\n"), optarg);
+			fprintf(stderr, _("nexusd: no such log level: %s; choose one of:%s\n"),
+				optarg, levels);
 			return EXIT_USAGE;
 		case OPTION_VERSION:
 			printf("nexusd %s\n", version_text);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,38 +26,39 @@ char *secrets_free(char *secret)
 	return NULL;
 }
 
-static int open_at(const char *directory, const char *infix, const char *name, int *ret_fd)
+/* `path` is what it tried. */
+static int open_at(const char *directory, const char *infix, const char *name,
+		   char path[static PATH_MAX], int *ret_fd)
 {
-	char *path;
-	int fd, r;
+	int fd;
 
-	if (asprintf(&path, "%s/%s%s", directory, infix, name) < 0)
-		return -ENOMEM;
+	if (snprintf(path, PATH_MAX, "%s/%s%s", directory, infix, name) >= PATH_MAX)
+		return -ENAMETOOLONG;
 	/* Not blocking, in case it is a pipe. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	r = fd < 0 ? -errno : 0;
-	free(path);
-	if (r == 0)
-		*ret_fd = fd;
-	return r;
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
 }
 
 /*
  * The service manager's directory first. A whole directory loaded as credential "nexusd" arrives
  * as files nexusd_NAME (systemd.exec(5), LoadCredential=).
  */
-static int open_secret(const struct config *config, const char *name, int *ret_fd)
+static int open_secret(const struct config *config, const char *name, char path[static PATH_MAX],
+		       int *ret_fd)
 {
 	static const char *const infixes[] = {"", "nexusd_", "nexusd/"};
 	const char *passed = getenv("CREDENTIALS_DIRECTORY");
 
 	for (size_t i = 0; passed && *passed && i < ARRAY_SIZE(infixes); i++) {
-		int r = open_at(passed, infixes[i], name, ret_fd);
+		int r = open_at(passed, infixes[i], name, path, ret_fd);
 
 		if (r != -ENOENT && r != -ENOTDIR)
 			return r;
 	}
-	return open_at(config->credentials_directory, "", name, ret_fd);
+	return open_at(config->credentials_directory, "", name, path, ret_fd);
 }
 
 /* Up to `max` bytes; one more tells the caller that there is more. */
@@ -134,7 +136,8 @@ static int load_one(const struct config *config, struct backend_config *backend,
 		    struct buf *error)
 {
 	const char *wrong = NULL;
-	int fd, r = open_secret(config, backend->credential, &fd);
+	char path[PATH_MAX];
+	int fd, r = open_secret(config, backend->credential, path, &fd);
 
 	if (r == 0) {
 		r = read_secret(fd, bytes, &backend->authorization, &wrong);
@@ -146,13 +149,13 @@ static int load_one(const struct config *config, struct backend_config *backend,
 		return config_error_memory(error);
 	if (wrong)
 		return config_error(error, backend->origin,
-				    "the credential of the backend \"%s\" %s", backend->name,
-				    _(wrong));
+				    "the credential of the backend \"%s\" in %s %s", backend->name,
+				    path, _(wrong));
 	/* The service manager's copies are made at a start, from a place that only it can read. */
 	return config_error(error, backend->origin,
-			    "the credential of the backend \"%s\" cannot be read: %s; "
-			    "put its file into %s%s",
-			    backend->name, strerror(-r), config->credentials_directory,
+			    "the credential of the backend \"%s\" in %s cannot be read: %s; "
+			    "put the key into that file%s",
+			    backend->name, path, strerror(-r),
 			    getenv("CREDENTIALS_DIRECTORY") ? _(" and restart the service") : "");
 }
 

@@ -65,10 +65,14 @@ int admin_place_probe(const char *path, struct response *answer)
 		return say_permission(answer, path);
 	case ENOENT:
 		return response_fail(answer, CTL_UNREACHABLE,
-				     _("nexusd does not run: there is no %s"), path);
+				     _("there is no %s; start nexusd, or name its admin socket "
+				       "with --socket if that is elsewhere"),
+				     path);
 	case ECONNREFUSED:
 		return response_fail(answer, CTL_UNREACHABLE,
-				     _("nexusd does not run: nobody listens at %s"), path);
+				     _("nobody listens at %s; start nexusd, or name its admin "
+				       "socket with --socket if that is elsewhere"),
+				     path);
 	default:
 		return response_fail(answer, CTL_UNREACHABLE, _("cannot ask at %s: %s"), path,
 				     strerror(error));
@@ -77,18 +81,12 @@ int admin_place_probe(const char *path, struct response *answer)
 
 int admin_place_find(const char *named, char path[static ADMIN_SOCKET_MAX], struct response *answer)
 {
-	char usual[ADMIN_SOCKET_MAX];
-
 	if (named && strlen(named) >= ADMIN_SOCKET_MAX)
 		return response_fail(answer, CTL_USAGE, _("the path of the socket is too long: %s"),
 				     named);
 	if (named)
 		snprintf(path, ADMIN_SOCKET_MAX, "%s", named);
 	else if (!find_socket(path))
-		return response_fail(
-			answer, CTL_UNREACHABLE,
-			_("nexusd does not run: there is no %s; if it has its admin socket "
-			  "elsewhere, name that with --socket"),
-			admin_socket_path(0, usual));
+		(void)admin_socket_path(0, path);
 	return admin_place_probe(path, answer);
 }

@@ -58,7 +58,7 @@ static int load(const struct ctl *ctl, struct config **ret_config)
 static int show_running(const struct ctl *ctl)
 {
 	struct json_object *document;
-	int r = gateway_fetch(ctl, "GET", "/admin/config", NULL, &document);
+	int r = gateway_get(ctl, "/admin/config", &document);
 
 	if (r == CTL_OK)
 		r = print_config(ctl, document);

@@ -74,10 +74,13 @@ static int write_list(const struct ctl *ctl, struct json_object *document, const
 
 static int print_list(const struct ctl *ctl, const struct listing_view *view)
 {
-	return document_show(ctl, &(const struct question){.method = "GET",
-							   .path = view->path,
-							   .write = write_list,
-							   .context = view});
+	const struct question question = {
+		.request = {.method = "GET", .path = view->path},
+		.write = write_list,
+		.context = view,
+	};
+
+	return document_show(ctl, &question);
 }
 
 int command_backends(struct ctl *ctl)
@@ -133,13 +136,15 @@ static int write_undrained(const struct ctl *ctl, struct json_object *document,
 static int steer(const struct ctl *ctl, const char *verb, struct question question)
 {
 	const char *name = ctl->arguments[0];
-	char path[PATH_MAX_BYTES];
+	char path[PATH_MAX_BYTES], missing[PATH_MAX_BYTES];
 
+	snprintf(missing, sizeof(missing),
+		 _("no backend is called %s; nexusctl backends lists them"), name);
 	if (!is_name(name) || strlen(name) > PATH_MAX_BYTES / 2)
-		return ctl_fail(CTL_FAILED, _("no backend is called %s"), name);
+		return ctl_fail(CTL_FAILED, "%s", missing);
 	snprintf(path, sizeof(path), "/admin/backends/%s/%s", name, verb);
-	question.method = "POST";
-	question.path = path;
+	question.request =
+		(struct gateway_request){.method = "POST", .path = path, .missing = missing};
 	return document_show(ctl, &question);
 }
 
@@ -186,7 +191,10 @@ static int write_stats(const struct ctl *ctl, struct json_object *document, cons
 
 int command_stats(struct ctl *ctl)
 {
-	return document_show(ctl, &(const struct question){.method = "GET",
-							   .path = "/v1/stats",
-							   .write = write_stats});
+	static const struct question question = {
+		.request = {.method = "GET", .path = "/v1/stats"},
+		.write = write_stats,
+	};
+
+	return document_show(ctl, &question);
 }

@@ -19,7 +19,7 @@ static int base_path(const struct ctl *ctl, struct buf *path)
 	int r = CTL_OK;
 
 	if (!ctl->url)
-		r = gateway_fetch(ctl, "GET", "/admin/config", NULL, &config);
+		r = gateway_get(ctl, "/admin/config", &config);
 	if (config)
 		text = document_text(config, "metrics.path");
 	if (r == CTL_OK && buf_append_str(path, text) < 0)
@@ -128,6 +128,41 @@ static int write_samples(struct str text, struct buf *out)
 	return w.error ? w.error : buf_append(out, "\n", 1);
 }
 
+/* May a family be asked for by this name? Its samples have ends such as _total and _bucket. */
+static bool is_name_of(struct str family, struct str name)
+{
+	struct str longer = family.n > name.n ? family : name;
+	size_t n = family.n + name.n - longer.n;
+
+	return memcmp(family.p, name.p, n) == 0 &&
+	       (longer.n == n ||
+		(longer.p[n] == '_' && !memchr(longer.p + n + 1, '_', longer.n - n - 1)));
+}
+
+/* A family that was chosen is told with its type, even while it has no series. */
+static bool is_told(struct str text, struct str name)
+{
+	while (text.p) {
+		struct str line = str_split(&text, '\n');
+
+		if (str_eq(str_split(&line, ' '), STR_LITERAL("#")) &&
+		    str_eq(str_split(&line, ' '), STR_LITERAL("TYPE")) &&
+		    is_name_of(str_split(&line, ' '), name))
+			return true;
+	}
+	return false;
+}
+
+static int check_names(const struct ctl *ctl, struct str text)
+{
+	for (size_t i = 0; i < ctl->n_arguments; i++)
+		if (!is_told(text, str_of(ctl->arguments[i])))
+			return ctl_fail(CTL_FAILED,
+					_("no metric is called %s; nexusd-metrics(7) lists them"),
+					ctl->arguments[i]);
+	return CTL_OK;
+}
+
 static int fetch(const struct ctl *ctl, const char *path, struct response *answer)
 {
 	const struct gateway_request request = {
@@ -152,6 +187,8 @@ int command_metrics(struct ctl *ctl)
 	r = make_path(ctl, &path);
 	if (r == CTL_OK)
 		r = fetch(ctl, path.data, &answer);
+	if (r == CTL_OK)
+		r = check_names(ctl, buf_str(&answer.body));
 	if (r == CTL_OK && ctl->json)
 		r = ctl_print(&out, write_samples(buf_str(&answer.body), &out));
 	else if (r == CTL_OK)

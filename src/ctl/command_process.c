@@ -25,9 +25,12 @@ static int write_restart_needed(const struct ctl *ctl, struct json_object *docum
 
 int command_reload(struct ctl *ctl)
 {
-	return document_show(ctl, &(const struct question){.method = "POST",
-							   .path = "/admin/reload",
-							   .write = write_restart_needed});
+	static const struct question question = {
+		.request = {.method = "POST", .path = "/admin/reload"},
+		.write = write_restart_needed,
+	};
+
+	return document_show(ctl, &question);
 }
 
 static int write_body(const char *level, struct buf *body)
@@ -66,7 +69,9 @@ int command_log_level(struct ctl *ctl)
 {
 	const char *level = ctl->n_arguments ? ctl->arguments[0] : NULL;
 	struct question question = {
-		.method = "GET", .path = "/admin/log-level", .write = write_level};
+		.request = {.method = "GET", .path = "/admin/log-level"},
+		.write = write_level,
+	};
 	int r = level ? check_level(level) : CTL_OK;
 	struct buf body;
 
@@ -74,8 +79,8 @@ int command_log_level(struct ctl *ctl)
 	if (r == CTL_OK && level && write_body(level, &body) < 0)
 		r = ctl_no_memory();
 	if (level) {
-		question.method = "PUT";
-		question.body = body.data;
+		question.request.method = "PUT";
+		question.request.body = body.data;
 	}
 	if (r == CTL_OK)
 		r = document_show(ctl, &question);

@@ -147,8 +147,7 @@ int command_status(struct ctl *ctl)
 	struct fleet_summary fleet;
 	struct table table;
 	struct str state;
-	int r = gateway_fetch(ctl, "GET", ctl->url ? "/v1/stats" : "/admin/status", NULL,
-			      &document);
+	int r = gateway_get(ctl, ctl->url ? "/v1/stats" : "/admin/status", &document);
 
 	if (r != CTL_OK)
 		return r;
@@ -197,8 +196,7 @@ static int print_versions(const struct ctl *ctl, struct str running)
 int command_version(struct ctl *ctl)
 {
 	struct json_object *document;
-	int r = gateway_fetch(ctl, "GET", ctl->url ? "/v1/stats" : "/admin/status", NULL,
-			      &document);
+	int r = gateway_get(ctl, ctl->url ? "/v1/stats" : "/admin/status", &document);
 	int printed = print_versions(ctl, document_text(document, "version"));
 
 	jsonx_free(document);

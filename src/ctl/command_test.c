@@ -62,7 +62,7 @@ static int choose_model(const struct ctl *ctl, struct trial *trial)
 		copy(trial->model, sizeof(trial->model), str_of(ctl->arguments[0]));
 		return CTL_OK;
 	}
-	r = gateway_fetch(ctl, "GET", "/v1/models", NULL, &document);
+	r = gateway_get(ctl, "/v1/models", &document);
 	if (r != CTL_OK)
 		return r;
 	models = jsonx_get(document, "data");

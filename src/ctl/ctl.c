@@ -22,7 +22,7 @@
 #define INTERVAL_MOST_NS  (3600 * NS_PER_SEC)
 #define HELP_COLUMN       30
 
-enum reach { REACH_LOCAL, REACH_ADMIN, REACH_ANY };
+enum reach { REACH_LOCAL, REACH_ADMIN, REACH_FILE, REACH_ANY };
 
 struct command {
 	const char *words, *arguments;
@@ -239,7 +239,10 @@ static int check_arguments(const struct command *command, size_t n)
 
 static int check_reach(const struct command *command, const struct ctl *ctl)
 {
-	if (!ctl->url || command->reach != REACH_ADMIN)
+	bool needs_socket = command->reach == REACH_ADMIN ||
+			    (command->reach == REACH_FILE && ctl->n_arguments == 0);
+
+	if (!ctl->url || !needs_socket)
 		return CTL_OK;
 	return ctl_fail(CTL_USAGE, _("%s needs the admin socket and cannot be used with --url"),
 			command->words);

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "ctl/gateway.h"
 #include "ctl/visible.h"
 
 #define DOCUMENT_MAX_BYTES (256u << 20)
@@ -30,7 +29,7 @@ int document_show(const struct ctl *ctl, const struct question *question)
 {
 	struct json_object *document;
 	struct buf out;
-	int r = gateway_fetch(ctl, question->method, question->path, question->body, &document);
+	int r = gateway_fetch(ctl, question->request, &document);
 
 	if (r != CTL_OK)
 		return r;

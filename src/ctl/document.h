@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/jsonx.h"
 #include "ctl/ctl.h"
+#include "ctl/gateway.h"
 #include "ctl/table.h"
 
 /* --json: writes it, indented; the exit status. */
@@ -12,8 +13,7 @@ int document_print(struct json_object *document);
 
 /* What is asked of nexusd, and how the answer is written for people. */
 struct question {
-	const char *method, *path;
-	const char *body; /* JSON; or NULL */
+	struct gateway_request request;
 	/* Appends it to `out`; 0, or -errno of `out`. */
 	int (*write)(const struct ctl *ctl, struct json_object *document, const void *context,
 		     struct buf *out);

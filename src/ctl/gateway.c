@@ -139,6 +139,8 @@ static int judge_refusal(struct gateway *gateway)
 			      _("%s does not serve %s; does its listener have the face %s?"),
 			      gateway_place(gateway), gateway->request->path,
 			      face_of(gateway->request->path));
+	else if (answer->http == 404 && gateway->request->missing)
+		response_fail(answer, CTL_FAILED, "%s", gateway->request->missing);
 	else if (message.p)
 		response_fail(answer, CTL_FAILED, "%.*s", (int)message.n, message.p);
 	else
@@ -232,15 +234,14 @@ void gateway_last_times(const struct gateway *gateway, struct gateway_times *ret
 	};
 }
 
-int gateway_fetch(const struct ctl *ctl, const char *method, const char *path, const char *body,
+int gateway_fetch(const struct ctl *ctl, struct gateway_request request,
 		  struct json_object **ret_document)
 {
-	const struct gateway_request request = {
-		.method = method, .path = path, .body = body, .timeout_ns = FETCH_NS};
 	struct json_object *document = NULL;
 	struct gateway *gateway;
 	struct response answer;
 
+	request.timeout_ns = FETCH_NS;
 	response_init(&answer);
 	gateway = gateway_new(ctl, &answer);
 	if (gateway && gateway_ask(gateway, &request, &answer) == CTL_OK) {
@@ -254,4 +255,10 @@ int gateway_fetch(const struct ctl *ctl, const char *method, const char *path, c
 	response_done(&answer);
 	*ret_document = document;
 	return answer.status;
+}
+
+int gateway_get(const struct ctl *ctl, const char *path, struct json_object **ret_document)
+{
+	return gateway_fetch(ctl, (struct gateway_request){.method = "GET", .path = path},
+			     ret_document);
 }

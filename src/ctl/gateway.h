@@ -18,7 +18,8 @@ struct gateway_times {
 
 struct gateway_request {
 	const char *method, *path;
-	const char *body; /* JSON; or NULL */
+	const char *body;    /* JSON; or NULL */
+	const char *missing; /* what to say when nexusd knows no such thing; NULL: its own words */
 	/* Pieces of a good answer as they come, instead of the body; false stops it. Or NULL. */
 	bool (*piece)(void *context, struct str bytes);
 	/* A header of the answer; or NULL. */
@@ -41,6 +42,8 @@ void gateway_fail_json(const struct gateway *gateway, struct response *answer);
 void gateway_last_times(const struct gateway *gateway, struct gateway_times *ret_times);
 
 /* All at once, for most commands: the document of the answer, which the caller frees. An error is
- * said. The exit status. */
-int gateway_fetch(const struct ctl *ctl, const char *method, const char *path, const char *body,
+ * said. The exit status. The request's time is bounded by it. */
+int gateway_fetch(const struct ctl *ctl, struct gateway_request request,
 		  struct json_object **ret_document) MUST_CHECK;
+int gateway_get(const struct ctl *ctl, const char *path,
+		struct json_object **ret_document) MUST_CHECK;

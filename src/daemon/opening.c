@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/i18n.h"
 #include "base/log.h"
 #include "config/admin_socket.h"
 #include "config/config_error.h"
@@ -153,6 +154,23 @@ static int adopt(struct opening *opening, const struct opening_socket *candidate
 	return r;
 }
 
+static const char *listen_advice(int error)
+{
+	switch (-error) {
+	case EADDRINUSE:
+		return N_("end what listens there, or choose another address");
+	case EADDRNOTAVAIL:
+		return N_("choose an address that this machine has");
+	case ENOENT:
+		return N_("make the folder for it, or choose another path");
+	case EACCES:
+	case EPERM:
+		return N_("permit it to the user that nexusd runs as, or choose another address");
+	default:
+		return N_("choose another address");
+	}
+}
+
 static int open_configured(struct opening *opening, const struct listener_config *row)
 {
 	struct purpose purpose = {row->faces, row->mode, NULL, row->address};
@@ -166,8 +184,8 @@ static int open_configured(struct opening *opening, const struct listener_config
 		opening->n++;
 		r = give_purpose(*place, &purpose);
 	} else {
-		r = config_error(opening->error, row->origin, "cannot listen on %s: %s",
-				 row->address, strerror(-r));
+		r = config_error(opening->error, row->origin, "cannot listen on %s: %s; %s",
+				 row->address, strerror(-r), _(listen_advice(r)));
 	}
 	tls_unref(purpose.tls);
 	return r;
@@ -220,10 +238,11 @@ static void open_admin(struct opening *opening)
 		if (opening->listeners[i]->faces & FACE_ADMIN)
 			return;
 	for (size_t i = 0; r < 0 && admin_socket_path(i, path); i++)
-		if (*path)
-			r = open_admin_at(opening, path);
+		r = *path ? open_admin_at(opening, path) : -ENAMETOOLONG;
 	if (r < 0)
-		log_notice("no admin socket, nexusctl cannot ask this process: %s", strerror(-r));
+		log_notice("no admin socket at %s: %s; nexusctl cannot ask this process unless a "
+			   "listener on a unix socket has the face admin",
+			   *path ? path : "its usual place", strerror(-r));
 }
 
 static int make(struct opening *opening)

@@ -9,6 +9,7 @@
 #include "base/jsonx.h"
 
 #define QUESTION_MAX_BYTES 4096
+#define DETAIL_MAX_BYTES   128
 /* An Ollama that has just been met is asked about its models bit by bit. */
 #define DESCRIPTIONS_MAX 64
 
@@ -50,6 +51,15 @@ static void fail(struct health_check *check, enum outcome outcome, const char *d
 	end(check);
 }
 
+/* Of an answer that was not the wanted one: what was asked, too. */
+static void fail_answer(struct health_check *check, enum outcome outcome, const char *wrong)
+{
+	char detail[DETAIL_MAX_BYTES];
+
+	(void)snprintf(detail, sizeof(detail), "GET %s: %s", check->path, wrong);
+	fail(check, outcome, detail);
+}
+
 static void deadline_fire(struct timer *timer)
 {
 	struct health_check *check = container_of(timer, struct health_check, deadline);
@@ -74,7 +84,7 @@ static void on_data(void *context, struct str data)
 	if (check->error != -EMSGSIZE)
 		return;
 	check->transfer = transfer_cancel(check->transfer);
-	fail(check, OUTCOME_PARSE, "the answer is too large");
+	fail_answer(check, OUTCOME_PARSE, "the answer is too large");
 }
 
 static void on_done(void *context, const struct transfer_result *result);
@@ -91,6 +101,7 @@ static bool ask(struct health_check *check, enum step step, const char *path)
 	};
 
 	check->step = step;
+	check->path = path;
 	check->status = 0;
 	check->error = 0;
 	buf_clear(&check->answer);
@@ -151,7 +162,7 @@ static void read_list(struct health_check *check, uint64_t first_byte_ns)
 	int r = model_list_read(&check->list, check->backend->type, buf_str(&check->answer));
 
 	if (r == -EBADMSG) {
-		fail(check, OUTCOME_PARSE, "the answer is not a list of models");
+		fail_answer(check, OUTCOME_PARSE, "the answer is not a list of models");
 		return;
 	}
 	if (r < 0) {
@@ -168,7 +179,7 @@ static void read_answer(struct health_check *check, const struct transfer_result
 	switch ((enum step)check->step) {
 	case STEP_ALIVE:
 		if (!model_list_is_ok(buf_str(&check->answer)))
-			fail(check, OUTCOME_PARSE, "the answer does not say that it is ok");
+			fail_answer(check, OUTCOME_PARSE, "the answer does not say that it is ok");
 		else if (!ask_for_list(check))
 			end(check);
 		return;
@@ -201,7 +212,7 @@ static bool wants_clients_key(const struct health_check *check)
 static void on_done(void *context, const struct transfer_result *result)
 {
 	struct health_check *check = context;
-	char detail[sizeof("HTTP status 4294967295")];
+	char status[sizeof("HTTP status 4294967295")];
 
 	check->transfer = NULL;
 	if (result->outcome != OUTCOME_OK) {
@@ -212,8 +223,8 @@ static void on_done(void *context, const struct transfer_result *result)
 		judge(check, OUTCOME_OK, "", result->trace.timings.first_byte);
 		end(check);
 	} else if (check->status != 200 && check->step != STEP_DESCRIBE) {
-		(void)snprintf(detail, sizeof(detail), "HTTP status %u", check->status);
-		fail(check, outcome_of_status(check->status), detail);
+		(void)snprintf(status, sizeof(status), "HTTP status %u", check->status);
+		fail_answer(check, outcome_of_status(check->status), status);
 	} else {
 		read_answer(check, result);
 	}

@@ -44,6 +44,7 @@ struct health_check {
 	struct timer deadline;
 	struct transfer *transfer;
 	unsigned step;
+	const char *path; /* that is asked in this step */
 	unsigned status;
 	int error; /* what became of the body, or of a list */
 	struct buf question, answer;

@@ -169,6 +169,22 @@ def test_unreadable_probe_answers():
         fake.stop()
 
 
+def test_what_was_asked_is_told():
+    fakes = [FakeBackend("a", ["m"]), FakeBackend("o", ["n"], "ollama"),
+             FakeBackend("u", ["p"])]
+    fakes[0].probe_behaviour = {"/v1/models": {"status": 404}}
+    fakes[1].probe_behaviour = {"/api/tags": {"status": 404}}
+    fakes[2].probe_behaviour = {"/v1/models": {"body": "{}"}}
+    with Daemon(backends=[backend(f) for f in fakes], healthy=0) as daemon:
+        for name, detail in (("a", "GET /v1/models: HTTP status 404"),
+                             ("o", "GET /api/tags: HTTP status 404"),
+                             ("u", "GET /v1/models: the answer is not a list of models")):
+            ok(daemon.wait_stderr(f"backend {name} is unhealthy: {detail} "), detail,
+               daemon.stderr)
+    for fake in fakes:
+        fake.stop()
+
+
 def test_model_list_changes():
     a = FakeBackend("a", ["one"])
     with Rig([a], backends=[backend(a, discover=True)], health=FAST) as (daemon, _):

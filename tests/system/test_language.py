@@ -77,7 +77,8 @@ def test_usage():
     done = run("--help", **german())
     ok(done.returncode == 0 and done.stdout.startswith("Aufruf: nexusd"), "--help", done.stdout)
     done = run("--log-level", "laut", **german())
-    eq((done.returncode, done.stderr), (2, "nexusd: diese Protokollstufe gibt es nicht: laut\n"),
+    eq((done.returncode, done.stderr), (2, "nexusd: diese Protokollstufe gibt es nicht: laut; "
+                                          "eine wählen von: error warning notice info debug\n"),
        "a wrong argument")
 
 
@@ -85,7 +86,7 @@ def test_nexusctl():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         nowhere = {"RUNTIME_DIRECTORY": folder, **german()}
         done = run("status", program="nexusctl", **nowhere)
-        ok(done.returncode and "nexusd läuft nicht" in done.stderr, "what went wrong", done.stderr)
+        ok(done.returncode and "nexusd starten" in done.stderr, "what went wrong", done.stderr)
         done = run("--help", program="nexusctl", **nowhere)
         ok(done.stdout.startswith("Aufruf: nexusctl") and "Zeigt, ob nexusd" in done.stdout,
            "--help", done.stdout)

@@ -163,7 +163,12 @@ def test_refused():
            "an address that is in use")
         ok(f"{daemon.config_path}:1: cannot listen on 127.0.0.1:{taken[1]}: Address already"
            in answer.error()["message"], "is told, with file and line", answer)
+        ok("; end what listens there, or choose another address" in answer.error()["message"],
+           "and with what to do", answer)
         ok(not is_open(other), "and the others of that configuration are not open")
+        answer = reload(row(other), row("unix:/nonexistent/x.sock"))
+        ok("No such file or directory; make the folder for it" in answer.error()["message"],
+           "a folder that is not there", answer)
         ok(is_served(daemon.address), "what was there is served")
         bad = {"certificate": "/nowhere.pem", "key": "/nowhere.key"}
         answer = reload(row(other, tls=bad))

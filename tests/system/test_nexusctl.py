@@ -78,7 +78,9 @@ def test_backends_drain_undrain():
     eq([(row["name"], row["status"]) for row in rows], [("a", "healthy")], "undrain")
     for name in ("c", "../a", "a b", ""):
         result = run(daemon, "drain", name)
-        eq((result.status, result.out), (1, ""), f"drain {name!r}", result)
+        eq((result.status, result.out, result.err),
+           (1, "", f"nexusctl: no backend is called {name}; nexusctl backends lists them\n"),
+           f"drain {name!r}")
 
 
 def test_models():
@@ -112,6 +114,15 @@ def test_stats_and_metrics():
         "value": str(int(daemon.metrics().sum("nexus_requests_total", model="m", backend="a")))}
        in samples, "metrics --json", samples[:3])
     eq(run(daemon, "metrics", "a b").status, 2, "what is no name")
+    for names in (["nope"], ["nexus_requests_total", "nope"], ["nexus_requests_totl"], ["nexus"]):
+        result = run(daemon, "metrics", *names)
+        ok((result.status, result.out) == (1, "") and
+           f"no metric is called {names[-1]};" in result.err, f"metrics {names}", result)
+    for name in ("nexus_cost_usd_total", "nexus_cost_usd", "nexus_tokens_total_bucket",
+                 "nexus_backend_latency_seconds_count"):
+        result = run(daemon, "metrics", name)
+        ok((result.status, result.err) == (0, "") and "# TYPE" in result.out,
+           f"{name} is there, with or without a series", result)
 
 
 def test_metrics_elsewhere():
@@ -268,6 +279,10 @@ def test_url():
             eq((result.status, result.err), (0, ""), f"--url {' '.join(command)}")
     result = run(None, "--url", url, "drain", "a")
     ok(result.status == 2 and "admin socket" in result.err, "drain is not for the network", result)
+    result = run(None, "--url", url, "config", "show")
+    ok(result.status == 2 and "admin socket" in result.err, "nor is config show", result)
+    result = run(None, "--url", url, "config", "show", str(daemon.config_path))
+    eq((result.status, result.err), (0, ""), "unless it shows a file")
     result = run(None, "--url", f"http://127.0.0.1:{harness.free_port()}", "stats")
     ok(result.status == 3 and len(result.err.splitlines()) == 1, "nobody there", result)
     for bad in ("ftp://x", "", "http://"):
@@ -282,12 +297,13 @@ def test_nobody_is_there():
     with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
         env = {"RUNTIME_DIRECTORY": folder}
         stale = os.path.join(folder, "admin.sock")
-        for how in ("without a socket", "with what a dead one left"):
+        for how, says in (("without a socket", "there is no"),
+                          ("with what a dead one left", "nobody listens at")):
             for command in COMMANDS + [["top"]]:
                 if " ".join(command) in LOCAL:
                     continue
                 result = run(None, *command, env=env)
-                ok(result.status == 3 and "does not run" in result.err and
+                ok(result.status == 3 and f"{says} {stale}; start nexusd" in result.err and
                    len(result.err.splitlines()) == 1, f"{' '.join(command)} {how}", result)
             left = socket.socket(socket.AF_UNIX)
             if not os.path.exists(stale):

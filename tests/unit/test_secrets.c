@@ -3,7 +3,7 @@
 
 #include "tests/unit/config_files.h"
 
-#define CREDENTIAL "main.conf:2: the credential of the backend \"a\" "
+#define CREDENTIAL "main.conf:2: the credential of the backend \"a\" in credentials/key-a "
 
 static const struct {
 	const char *bytes;
@@ -53,7 +53,7 @@ static void test_credentials(void)
 	write_main_with_credential();
 	unsetenv("CREDENTIALS_DIRECTORY");
 	load_bad(CREDENTIAL "cannot be read: No such file or directory; "
-			    "put its file into credentials");
+			    "put the key into that file");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		write_file("credentials/key-a", keys[i].bytes, keys[i].n, keys[i].mode);
 		if (keys[i].line)
@@ -80,7 +80,11 @@ static void test_passed_credentials(void)
 {
 	setenv("CREDENTIALS_DIRECTORY", path_of("passed"), 1);
 	load_bad(CREDENTIAL "cannot be read: No such file or directory; "
-			    "put its file into credentials and restart the service");
+			    "put the key into that file and restart the service");
+	write_file("passed/key-a", "", 0, 0600);
+	load_bad("main.conf:2: the credential of the backend \"a\" in passed/key-a is empty; "
+		 "write the key into it");
+	unlink(path_of("passed/key-a"));
 	write_file("credentials/key-a", "sesame", 6, 0600);
 	expect_key("not passed, so from credentials_directory");
 	write_file("credentials/key-a", "wrong", 5, 0600);
