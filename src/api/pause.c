@@ -31,22 +31,22 @@ void pause_init(struct timer *pause)
 	timer_init(pause, pause_over);
 }
 
-/* What makes a pause longer is told when it would have been over. */
-static bool is_told(struct backend *backend, uint64_t pause_ns)
+/* Tells whether it is news: what makes a pause longer is told when it would have been over. */
+static bool note_pause(struct backend *backend, uint64_t pause_ns)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (atomic_load_explicit(&backend->pause_told_ns, memory_order_relaxed) > now)
-		return true;
+		return false;
 	atomic_store_explicit(&backend->pause_told_ns, now + pause_ns, memory_order_relaxed);
-	return false;
+	return true;
 }
 
 void pause_heed(struct api *api, struct backend *backend)
 {
 	uint64_t ns = backend_pause_ns(backend, &api->use->table->config->breaker);
 
-	if (ns > 0 && !is_told(backend, ns))
+	if (ns > 0 && note_pause(backend, ns))
 		review(api);
 }
 

@@ -100,20 +100,20 @@ void request_problem(struct request *request, enum problem problem, const char *
 	exchange_send(request->exchange);
 }
 
-/* Whether there is a document to head and to send; else the problem was sent. */
-static bool is_made(struct request *request, struct buf *body, int error)
+/* Replies that it cannot be made, if its writer failed. */
+static bool refuse_unmade(struct request *request, struct buf *body, int error)
 {
 	if (error >= 0)
-		return true;
+		return false;
 	buf_done(body);
 	request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
-	return false;
+	return true;
 }
 
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error)
 {
-	if (!is_made(request, body, error))
+	if (refuse_unmade(request, body, error))
 		return;
 	send_document(request, status, content_type, body);
 	exchange_send(request->exchange);
@@ -128,7 +128,7 @@ void request_uncached_document(struct request *request, const char *content_type
 		request->pieces = pieces_new(exchange, body, rest);
 		error = request->pieces ? 0 : -ENOMEM;
 	}
-	if (!is_made(request, body, error))
+	if (refuse_unmade(request, body, error))
 		return;
 	send_document(request, 200, content_type, body);
 	if (request->pieces && pieces_are_deflated(request->pieces))

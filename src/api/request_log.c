@@ -87,23 +87,30 @@ static uint64_t wait_ns(const struct request *request, uint64_t end_ns)
 	return (exchange->marked_ns ? exchange->marked_ns : end_ns) - exchange->arrival_ns;
 }
 
-static bool is_wanted(struct request_log *log, const struct request *request, uint64_t end_ns)
+static bool is_notable(const struct request *request, uint64_t end_ns)
 {
 	const struct config *config = request->table->config;
 	enum config_log_requests which = config->log.requests;
-	bool is_notable = which != LOG_REQUESTS_NONE &&
-			  (has_failed(request) || (which != LOG_REQUESTS_ERRORS &&
-						   wait_ns(request, end_ns) >= config->log.slow));
 
-	if (which == LOG_REQUESTS_ALL)
+	return which != LOG_REQUESTS_NONE &&
+	       (has_failed(request) ||
+		(which != LOG_REQUESTS_ERRORS && wait_ns(request, end_ns) >= config->log.slow));
+}
+
+/* Tells whether it is logged, and takes its turn or its place in the sample for that. */
+static bool admit(struct request_log *log, const struct request *request, uint64_t end_ns)
+{
+	const struct config *config = request->table->config;
+
+	if (config->log.requests == LOG_REQUESTS_ALL)
 		return true;
-	if (is_notable) {
-		if (take_turn(log, end_ns, config->log.rate))
-			return true;
-		withhold(log, end_ns);
-		return false;
-	}
-	return which == LOG_REQUESTS_SAMPLED && log->n_sampled++ % config->log.sample == 0;
+	if (!is_notable(request, end_ns))
+		return config->log.requests == LOG_REQUESTS_SAMPLED &&
+		       log->n_sampled++ % config->log.sample == 0;
+	if (take_turn(log, end_ns, config->log.rate))
+		return true;
+	withhold(log, end_ns);
+	return false;
 }
 
 static void add_text(struct field_list *list, const char *name, const char *value)
@@ -180,7 +187,7 @@ void request_log_end(struct request_log *log, struct request *request, uint64_t 
 	uint64_t msec = (end_ns - request->exchange->arrival_ns) / NS_PER_MSEC;
 	struct field_list list;
 
-	if (!log_is_enabled(message_level(message)) || !is_wanted(log, request, end_ns))
+	if (!log_is_enabled(message_level(message)) || !admit(log, request, end_ns))
 		return;
 	list.n = 0;
 	add_fields(&list, request, end_ns);
