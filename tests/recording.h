@@ -49,7 +49,7 @@ static void recording_run(struct recording *recording, unsigned status)
 	struct api *api = &recording->api;
 	struct exchange exchange = {
 		.method = "POST",
-		.refusal = N_PROBLEMS,
+		.refusal = PROBLEM_NONE,
 		.arrival_ns = clock_monotonic_ns(),
 		.sent_bytes = 16000,
 	};

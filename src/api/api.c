@@ -164,13 +164,13 @@ static void begin(struct exchange *exchange, enum problem refusal)
 		return;
 	}
 	problem = router_match(request);
-	if (refusal != N_PROBLEMS)
+	if (refusal != PROBLEM_NONE)
 		problem = refusal;
 	else if (exchange->is_reserved && !is_for_watchers(request))
 		problem = PROBLEM_OVERLOADED;
 	else if (problem == PROBLEM_METHOD_NOT_ALLOWED && cors_answers(request))
 		return;
-	if (problem != N_PROBLEMS)
+	if (problem != PROBLEM_NONE)
 		request_problem(request, problem, NULL, NULL, NULL);
 	else if (request->route->flags & ROUTE_MODEL)
 		judge_model_head(request);

@@ -183,7 +183,7 @@ void record_undelivered(struct request *request)
 	const struct exchange *exchange = request->exchange;
 	enum disconnect_stage stage = DISCONNECT_WAITING;
 
-	if (exchange->refusal != N_PROBLEMS) { /* ours, out of turn */
+	if (exchange->refusal != PROBLEM_NONE) { /* ours, out of turn */
 		request->status = problem_row(exchange->refusal)->status;
 		request->error_type = problem_row(exchange->refusal)->error_type;
 		return;

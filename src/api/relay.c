@@ -86,7 +86,7 @@ static void wait_for_place(struct relay *relay)
 {
 	enum problem problem = relay_queue_enter(relay, woken);
 
-	if (problem != N_PROBLEMS)
+	if (problem != PROBLEM_NONE)
 		give_up_queue(relay, problem);
 }
 

@@ -67,7 +67,7 @@ enum problem relay_queue_enter(struct relay *relay, void (*woken)(void *relay))
 	int r = waiter ? start_waiting(relay, waiter) : -ENOMEM;
 
 	if (r == 0)
-		return N_PROBLEMS;
+		return PROBLEM_NONE;
 	if (waiter) {
 		waiter_abandon(waiter);
 		waiter_wake(waiter); /* which frees it */

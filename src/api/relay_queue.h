@@ -23,7 +23,7 @@ struct relay_queue {
 void relay_queue_init(struct relay_queue *queue, const struct attempts *attempts,
 		      void (*impatient)(struct timer *patience));
 /* Lets it wait: `woken` is called, with the relay, once there is a place, or nothing to wait for.
- * Otherwise tells why not: PROBLEM_QUEUE_FULL, counted, or PROBLEM_OVERLOADED. N_PROBLEMS: it
+ * Otherwise tells why not: PROBLEM_QUEUE_FULL, counted, or PROBLEM_OVERLOADED. PROBLEM_NONE: it
  * waits. */
 enum problem relay_queue_enter(struct relay *relay, void (*woken)(void *relay)) MUST_CHECK;
 /* `woken` was called: what was granted to it, see queue_leave(). */

@@ -110,7 +110,7 @@ enum problem router_match(struct request *request)
 			return PROBLEM_NOT_FOUND;
 		request->route = route;
 		if (method_matches(route, exchange->method))
-			return N_PROBLEMS;
+			return PROBLEM_NONE;
 	}
 	return request->route ? PROBLEM_METHOD_NOT_ALLOWED : PROBLEM_NOT_FOUND;
 }

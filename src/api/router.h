@@ -5,7 +5,7 @@
 
 #include "api/request.h"
 
-/* Sets request->path, ->query, ->route and ->argument. N_PROBLEMS, or what to refuse the request
+/* Sets request->path, ->query, ->route and ->argument. PROBLEM_NONE, or what to refuse the request
  * with: the path is unknown, of a face this listener lacks (both 404) or has other methods (405,
  * and request->route then is the path's). */
 enum problem router_match(struct request *request);

@@ -41,7 +41,8 @@ enum problem {
 #define PROBLEM(id, status, type, code, error_type, flags, message) PROBLEM_##id,
 #include "base/problem.def"
 #undef PROBLEM
-	N_PROBLEMS
+	N_PROBLEMS,
+	PROBLEM_NONE = N_PROBLEMS
 };
 
 enum problem_flags { PROBLEM_FLAG_NONE = 0, PROBLEM_FLAG_RETRY = 1, PROBLEM_FLAG_CLOSE = 2 };

@@ -35,7 +35,7 @@ static struct exchange *exchange_new(struct connection *connection, const char *
 	exchange->arrival_ns = clock_monotonic_ns();
 	exchange->faces = connection->faces;
 	exchange->is_reserved = exchange->close_after = connection->is_reserved;
-	exchange->refusal = N_PROBLEMS;
+	exchange->refusal = PROBLEM_NONE;
 	buf_init(&exchange->body, (size_t)connection->server->limits.max_body_bytes);
 	buf_init(&exchange->queue, 4 * EXCHANGE_HIGH_WATER_BYTES);
 	connection->exchange = exchange;
@@ -88,7 +88,7 @@ static size_t head_bytes(struct MHD_Connection *mhd)
 	return info ? info->header_size : 0;
 }
 
-/* What is wrong with the head, N_PROBLEMS for nothing. */
+/* What is wrong with the head, PROBLEM_NONE for nothing. */
 static enum problem judge_head(struct exchange *exchange, const char *url, const char *version)
 {
 	struct connection *connection = exchange->connection;
@@ -118,7 +118,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 			       : PROBLEM_HEADERS_TOO_LARGE;
 	if (guard.content_length > server->limits.max_body_bytes)
 		return PROBLEM_PAYLOAD_TOO_LARGE;
-	return N_PROBLEMS;
+	return PROBLEM_NONE;
 }
 
 static enum MHD_Result queue_reply(struct exchange *exchange)
@@ -159,7 +159,7 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	if (exchange->aborted)
 		return MHD_NO;
 	/* A reply queued in this first call ends the connection: libmicrohttpd reads no further. */
-	if (!exchange->sent || (!exchange->has_body && refusal == N_PROBLEMS))
+	if (!exchange->sent || (!exchange->has_body && refusal == PROBLEM_NONE))
 		return MHD_YES;
 	/* The body, if there is one, stays unread: nothing may follow it on this connection. */
 	exchange->close_after = true;
@@ -309,7 +309,7 @@ enum MHD_Result exchange_handle(void *context UNUSED, struct MHD_Connection *mhd
 /* libmicrohttpd answers malformed chunks by itself, in the middle of a body. */
 static bool was_refused_by_library(const struct exchange *exchange)
 {
-	return !exchange->request_complete && exchange->refusal == N_PROBLEMS &&
+	return !exchange->request_complete && exchange->refusal == PROBLEM_NONE &&
 	       MHD_get_connection_info(exchange->connection->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
 }
 

@@ -41,7 +41,7 @@ struct exchange {
 	struct connection *connection;
 	struct MHD_Response *response;
 	unsigned status;
-	enum problem refusal; /* how it was refused out of turn, N_PROBLEMS when not */
+	enum problem refusal; /* how it was refused out of turn, PROBLEM_NONE when not */
 	struct buf queue;     /* of a stream */
 	uint64_t reply_bytes; /* of a reply that is no stream */
 	uint64_t sent_bytes;  /* of the reply's body; final in http_ops.end */

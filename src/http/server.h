@@ -26,7 +26,7 @@ enum http_ceiling { CEILING_CONNECTIONS, CEILING_PER_ADDRESS, N_CEILINGS };
 
 struct http_ops {
 	/* The head has arrived and nothing of a body was read. `refusal` is what the server found
-	 * wrong with it, N_PROBLEMS for nothing. A reply sent from here ends the request. */
+	 * wrong with it, PROBLEM_NONE for nothing. A reply sent from here ends the request. */
 	void (*begin)(struct exchange *exchange, enum problem refusal);
 	/* A piece was added to the body; only after exchange_watch_body(). May reply. */
 	void (*received)(struct exchange *exchange, struct str piece);

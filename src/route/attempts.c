@@ -97,7 +97,7 @@ static bool has_usable(const struct attempts *a, const struct route_model *model
 	bool is_panic = attempts_is_panic(a, model);
 
 	for (size_t i = 0; i < model->n_candidates; i++)
-		if (attempts_exclusion_of(a, &model->candidates[i], is_panic) == N_EXCLUSIONS)
+		if (attempts_exclusion_of(a, &model->candidates[i], is_panic) == EXCLUDED_NOT)
 			return true;
 	return false;
 }
@@ -115,7 +115,7 @@ static void count_exclusions(struct attempts *a)
 		enum exclusion exclusion =
 			attempts_exclusion_of(a, &model->candidates[i], is_panic);
 
-		if (exclusion == N_EXCLUSIONS)
+		if (exclusion == EXCLUDED_NOT)
 			continue;
 		a->excluded[exclusion]++;
 		a->left_out |= 1u << exclusion;
@@ -127,7 +127,7 @@ enum wanted { FRESH, NOT_THE_LAST, ANY };
 static bool is_wanted(const struct attempts *a, const struct candidate *candidate, bool is_panic,
 		      enum wanted wanted)
 {
-	if (attempts_exclusion_of(a, candidate, is_panic) != N_EXCLUSIONS)
+	if (attempts_exclusion_of(a, candidate, is_panic) != EXCLUDED_NOT)
 		return false;
 	if (wanted == FRESH)
 		return !was_tried(a, candidate);

@@ -25,7 +25,8 @@ enum exclusion {
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_PRIVACY, /* a policy demands another zone */
 	EXCLUDED_TIER,    /* or another tier */
-	N_EXCLUSIONS
+	N_EXCLUSIONS,
+	EXCLUDED_NOT = N_EXCLUSIONS
 };
 /* "unhealthy", "draining" ...: the values of nexus_routing_exclusions_total{reason}. */
 const char *exclusion_name(enum exclusion exclusion);
@@ -178,7 +179,7 @@ bool attempts_may_ask_another(const struct attempts *a);
 /* None of the model's backends would be left to this request, now or when there is a place again,
  * but those whose circuits are open: these are not heeded then. */
 bool attempts_is_panic(const struct attempts *a, const struct route_model *model);
-/* Why the candidate may not be tried for this request; N_EXCLUSIONS when it may. `is_panic` of its
+/* Why the candidate may not be tried for this request; EXCLUDED_NOT when it may. `is_panic` of its
  * model. */
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
 				     bool is_panic);

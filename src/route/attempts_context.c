@@ -92,7 +92,7 @@ static void write_excluded_of(const struct attempts *a, const struct route_model
 		const struct backend *backend = model->candidates[i].backend;
 		enum exclusion reason = attempts_exclusion_of(a, &model->candidates[i], is_panic);
 
-		if (reason == N_EXCLUSIONS || is_told(told, backend, reason))
+		if (reason == EXCLUDED_NOT || is_told(told, backend, reason))
 			continue;
 		told->entries[told->n].backend = backend;
 		told->entries[told->n++].reason = reason;

@@ -69,7 +69,7 @@ static enum exclusion judge_demand(const struct attempts *a, const struct candid
 		return EXCLUDED_PRIVACY;
 	if (tier < demand.min_tier || (highest > 0 && tier > highest))
 		return EXCLUDED_TIER;
-	return N_EXCLUSIONS;
+	return EXCLUDED_NOT;
 }
 
 static bool has_place_at(const struct attempts *a, const struct backend *backend)
@@ -86,7 +86,7 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 	if (!is_capable(a, candidate->model))
 		return EXCLUDED_CAPABILITY;
 	demanded = judge_demand(a, candidate);
-	if (demanded != N_EXCLUSIONS)
+	if (demanded != EXCLUDED_NOT)
 		return demanded;
 	if (backend_is_draining(candidate->backend))
 		return EXCLUDED_DRAINING;
@@ -98,7 +98,7 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 		return EXCLUDED_CIRCUIT_OPEN;
 	return backend_is_full(candidate->backend, has_place_at(a, candidate->backend))
 		       ? EXCLUDED_SATURATED
-		       : N_EXCLUSIONS;
+		       : EXCLUDED_NOT;
 }
 
 bool attempts_is_panic(const struct attempts *a, const struct route_model *model)
@@ -106,7 +106,7 @@ bool attempts_is_panic(const struct attempts *a, const struct route_model *model
 	for (size_t i = 0; i < model->n_candidates; i++) {
 		enum exclusion exclusion = attempts_exclusion_of(a, &model->candidates[i], false);
 
-		if (exclusion == N_EXCLUSIONS || exclusion == EXCLUDED_SATURATED)
+		if (exclusion == EXCLUDED_NOT || exclusion == EXCLUDED_SATURATED)
 			return false;
 	}
 	return true;

@@ -46,7 +46,7 @@ static bool is_hope(const struct attempts *a, const struct candidate *candidate,
 	switch (attempts_exclusion_of(a, candidate, is_panic)) {
 	case EXCLUDED_SATURATED:
 		return !is_passed_over(a, candidate);
-	case N_EXCLUSIONS:
+	case EXCLUDED_NOT:
 		return a->spent[at] == 0 || !was_asked(a, candidate->backend);
 	default:
 		return false;
@@ -70,7 +70,7 @@ bool attempts_may_wait(const struct attempts *a)
 /* Nobody else is let through while it probes. */
 static bool is_in_the_way(enum exclusion exclusion, const struct grant *grant)
 {
-	return exclusion != N_EXCLUSIONS && exclusion != EXCLUDED_SATURATED &&
+	return exclusion != EXCLUDED_NOT && exclusion != EXCLUDED_SATURATED &&
 	       !(exclusion == EXCLUDED_CIRCUIT_OPEN && grant->pass.is_probe);
 }
 

@@ -167,9 +167,9 @@ static void begin(struct exchange *exchange, enum problem refusal)
 
 		snprintf(this->method, sizeof(this->method), "%s", exchange->method);
 		snprintf(this->target, sizeof(this->target), "%s", exchange->target);
-		this->passed = refusal == N_PROBLEMS;
+		this->passed = refusal == PROBLEM_NONE;
 	}
-	if (refusal != N_PROBLEMS) {
+	if (refusal != PROBLEM_NONE) {
 		exchange_close_after(exchange);
 		reply(exchange);
 	}
