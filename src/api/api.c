@@ -214,13 +214,13 @@ static void overdue(struct exchange *exchange)
 	request->waiter = waiter_abandon(request->waiter);
 	if (request->relay)
 		relay_stop(request->relay);
-	if (!exchange->replied && request->relay)
+	if (exchange->reply_state == REPLY_NONE && request->relay)
 		relay_refuse(request->relay, PROBLEM_SHUTTING_DOWN);
-	else if (!exchange->replied)
+	else if (exchange->reply_state == REPLY_NONE)
 		request_problem(request, PROBLEM_SHUTTING_DOWN, NULL, NULL, NULL);
-	else if (exchange->streaming && !exchange->finished && request->relay)
+	else if (exchange->outbox_state == OUTBOX_OPEN && request->relay)
 		relay_break(request->relay, PROBLEM_SHUTTING_DOWN);
-	else if (exchange->streaming && !exchange->finished) {
+	else if (exchange->outbox_state == OUTBOX_OPEN) {
 		request->status = problem_row(PROBLEM_SHUTTING_DOWN)->status;
 		exchange_finish(exchange, false);
 	}

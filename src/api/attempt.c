@@ -105,7 +105,7 @@ static int choose_body(struct relay *relay, struct transfer_request *request)
 			    !relay->withholds_usage &&
 			    !atomic_load_explicit(&relay->candidate->backend->rejects_usage_option,
 						  memory_order_relaxed);
-	if (relay->request->exchange->body_flows) {
+	if (relay->request->exchange->body_mode == BODY_FLOWING) {
 		upload_describe(relay, same_model ? NULL : id, request);
 		return 0;
 	}
@@ -173,6 +173,6 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events)
 void attempt_pause_if_full(struct relay *relay)
 {
 	if (relay->transfer &&
-	    exchange_queued_bytes(relay->request->exchange) >= EXCHANGE_HIGH_WATER_BYTES)
+	    exchange_outbox_bytes(relay->request->exchange) >= EXCHANGE_HIGH_WATER_BYTES)
 		transfer_pause(relay->transfer);
 }

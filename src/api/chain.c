@@ -68,7 +68,7 @@ void chain_start(struct request *request)
 {
 	bool known;
 
-	if (!request->exchange->body_flows)
+	if (request->exchange->body_mode != BODY_FLOWING)
 		request->times.complete_ns = completed_ns(request);
 	known = request->form ? form_complete(request) : read_json(request);
 	request->times.parsed_ns = clock_monotonic_ns();

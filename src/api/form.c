@@ -29,9 +29,9 @@ static void refuse_flowing(struct request *request, enum multipart_error what)
 	request->waiter = waiter_abandon(request->waiter);
 	if (request->relay)
 		relay_stop(request->relay);
-	if (!request->exchange->replied)
+	if (request->exchange->reply_state == REPLY_NONE)
 		refuse(request, what);
-	else if (!request->exchange->finished)
+	else if (request->exchange->outbox_state == OUTBOX_OPEN)
 		relay_break(request->relay, PROBLEM_INVALID_FORM);
 }
 
@@ -69,7 +69,7 @@ void form_received(struct request *request, struct str piece)
 
 	if (wrong != MULTIPART_OK) {
 		refuse_flowing(request, wrong);
-	} else if (exchange->body_flows) {
+	} else if (exchange->body_mode == BODY_FLOWING) {
 		if (request->relay)
 			relay_supply(request->relay);
 	} else if (request->form->found && exchange->body.len >= EXCHANGE_BODY_WINDOW_BYTES) {
@@ -86,7 +86,7 @@ bool form_complete(struct request *request)
 
 	if (wrong != MULTIPART_OK)
 		refuse_flowing(request, wrong);
-	else if (!exchange->body_flows)
+	else if (exchange->body_mode != BODY_FLOWING)
 		return take_model(request, buf_str(&exchange->body));
 	else if (request->relay)
 		relay_supply(request->relay);

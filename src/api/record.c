@@ -188,13 +188,13 @@ void record_undelivered(struct request *request)
 		request->error_type = problem_row(exchange->refusal)->error_type;
 		return;
 	}
-	if (exchange->streaming && exchange->finished && !exchange->whole)
+	if (exchange->outbox_state == OUTBOX_CUT)
 		return; /* the backend's: relay.c has said so */
 	request->status = 499;
 	request->error_type = ERROR_TYPE_CLIENT_DISCONNECT;
 	if (!exchange->request_complete)
 		stage = DISCONNECT_RECEIVING;
-	else if (exchange->queued)
+	else if (exchange->reply_state == REPLY_HANDED_OVER)
 		stage = DISCONNECT_STREAMING;
 	else if (request->relay && relay_was_queued(request->relay))
 		stage = DISCONNECT_QUEUED;

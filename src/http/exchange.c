@@ -37,7 +37,7 @@ static struct exchange *exchange_new(struct connection *connection, const char *
 	exchange->is_reserved = exchange->close_after = connection->is_reserved;
 	exchange->refusal = PROBLEM_NONE;
 	buf_init(&exchange->body, (size_t)connection->server->limits.max_body_bytes);
-	buf_init(&exchange->queue, 4 * EXCHANGE_HIGH_WATER_BYTES);
+	buf_init(&exchange->outbox, 4 * EXCHANGE_HIGH_WATER_BYTES);
 	connection->exchange = exchange;
 	return exchange;
 }
@@ -53,7 +53,7 @@ static void exchange_free(struct exchange *exchange)
 		MHD_destroy_response(exchange->response);
 	buf_done(&exchange->body);
 	census_release(connection->server->census, exchange->held_bytes);
-	buf_done(&exchange->queue);
+	buf_done(&exchange->outbox);
 	free(exchange);
 }
 
@@ -121,7 +121,7 @@ static enum problem judge_head(struct exchange *exchange, const char *url, const
 	return PROBLEM_NONE;
 }
 
-static enum MHD_Result queue_reply(struct exchange *exchange)
+static enum MHD_Result hand_over(struct exchange *exchange)
 {
 	struct connection *connection = exchange->connection;
 	enum MHD_Result result = MHD_NO;
@@ -131,7 +131,7 @@ static enum MHD_Result queue_reply(struct exchange *exchange)
 	if (exchange->response) {
 		if (exchange->close_after || connection->server->draining || !connection->listener)
 			MHD_add_response_header(exchange->response, "Connection", "close");
-		exchange->queued = true;
+		exchange->reply_state = REPLY_HANDED_OVER;
 		result = MHD_queue_response(connection->mhd, exchange->status, exchange->response);
 		MHD_destroy_response(exchange->response);
 		exchange->response = NULL;
@@ -158,14 +158,20 @@ static enum MHD_Result begin(struct connection *connection, const char *method, 
 	connection->server->ops->begin(exchange, refusal);
 	if (exchange->aborted)
 		return MHD_NO;
-	/* A reply queued in this first call ends the connection: libmicrohttpd reads no further. */
-	if (!exchange->sent || (!exchange->has_body && refusal == PROBLEM_NONE))
+	/* A reply handed over in this first call ends the connection: libmicrohttpd reads no
+	 * further. */
+	if (exchange->reply_state < REPLY_SENT || (!exchange->has_body && refusal == PROBLEM_NONE))
 		return MHD_YES;
 	/* The body, if there is one, stays unread: nothing may follow it on this connection. */
 	exchange->close_after = true;
 	exchange->request_complete = true;
 	connection_enter(connection, CONNECTION_BUSY);
-	return queue_reply(exchange);
+	return hand_over(exchange);
+}
+
+static bool is_watched(const struct exchange *exchange)
+{
+	return exchange->body_mode == BODY_WATCHED || exchange->body_mode == BODY_FLOWING;
 }
 
 /* Of `n` bytes that have come, how many are taken. Whether a body flows is decided when the window
@@ -174,10 +180,10 @@ static size_t taken_now(const struct exchange *exchange, size_t n)
 {
 	size_t held = exchange->body.len, room;
 
-	if (exchange->body_ignored || !exchange->body_watched)
+	if (!is_watched(exchange))
 		return n;
 	if (held >= EXCHANGE_BODY_WINDOW_BYTES)
-		return exchange->body_flows ? 0 : n;
+		return exchange->body_mode == BODY_FLOWING ? 0 : n;
 	room = EXCHANGE_BODY_WINDOW_BYTES - held;
 	return n < room ? n : room;
 }
@@ -204,13 +210,13 @@ static int take(struct exchange *exchange, struct str piece)
 
 	if (piece.n > exchange->body.max - exchange->received_bytes)
 		return -EMSGSIZE;
-	if (!exchange->body_ignored)
+	if (exchange->body_mode != BODY_IGNORED)
 		r = hold(exchange, piece);
 	if (r < 0)
 		return r;
 	exchange->received_bytes += piece.n;
 	connection->deadline_ns += piece.n * NS_PER_SEC / BODY_BYTES_PER_SEC;
-	if (exchange->body_watched && !exchange->body_ignored)
+	if (is_watched(exchange))
 		connection->server->ops->received(exchange, piece);
 	return 0;
 }
@@ -250,12 +256,12 @@ static enum MHD_Result receive(struct exchange *exchange, const char *data, size
 
 void exchange_watch_body(struct exchange *exchange)
 {
-	exchange->body_watched = true;
+	exchange->body_mode = BODY_WATCHED;
 }
 
 void exchange_let_body_flow(struct exchange *exchange)
 {
-	exchange->body_flows = true;
+	exchange->body_mode = BODY_FLOWING;
 }
 
 void exchange_drop_body(struct exchange *exchange, size_t n)
@@ -277,13 +283,13 @@ static enum MHD_Result complete(struct exchange *exchange)
 		connection_enter(connection, CONNECTION_BUSY);
 		if (connection->peer_gone)
 			exchange_client_left(exchange);
-		else if (!exchange->sent || (exchange->body_flows && !exchange->body_ignored))
+		else if (exchange->reply_state < REPLY_SENT || exchange->body_mode == BODY_FLOWING)
 			connection->server->ops->request(exchange);
 	}
 	if (exchange->aborted)
 		return MHD_NO;
-	if (exchange->sent)
-		return queue_reply(exchange);
+	if (exchange->reply_state >= REPLY_SENT)
+		return hand_over(exchange);
 	/* libmicrohttpd asks again in its next run. */
 	if (++exchange->looks > LOOKS_BEFORE_SUSPENSION)
 		connection_suspend(connection);
@@ -330,9 +336,12 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 	/* Nothing came for timeouts.idle: its socket is still open. */
 	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && !exchange->request_complete)
 		connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
-	delivered = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && exchange->queued &&
-		    !exchange->aborted && (!exchange->streaming || exchange->whole);
-	if (delivered && !exchange->streaming && strcmp(exchange->method, "HEAD") != 0)
+	delivered =
+		code == MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+		exchange->reply_state == REPLY_HANDED_OVER && !exchange->aborted &&
+		(exchange->outbox_state == OUTBOX_NONE || exchange->outbox_state == OUTBOX_WHOLE);
+	if (delivered && exchange->outbox_state == OUTBOX_NONE &&
+	    strcmp(exchange->method, "HEAD") != 0)
 		exchange->sent_bytes = exchange->reply_bytes;
 	server->ops->end(exchange, delivered);
 	exchange_free(exchange);

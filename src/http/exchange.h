@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "http/server.h"
 
-/* A stream's queue: the producer should pause above the high mark; http_ops.drained says when the
+/* A stream's outbox: the producer should pause above the high mark; http_ops.drained says when the
  * client asks for more and less than the low one is left. */
 #define EXCHANGE_HIGH_WATER_BYTES (256u * 1024)
 #define EXCHANGE_LOW_WATER_BYTES  (64u * 1024)
@@ -23,6 +23,28 @@
 
 struct connection;
 struct MHD_Response;
+
+enum body_mode {
+	BODY_COLLECTED,
+	BODY_WATCHED, /* the same, and each piece is told */
+	BODY_FLOWING, /* no more than the window is held */
+	BODY_IGNORED, /* nobody wants the rest */
+};
+
+/* How far it has come, in this order. */
+enum reply_state {
+	REPLY_NONE,
+	REPLY_MADE,        /* it gets its headers */
+	REPLY_SENT,        /* libmicrohttpd may have it when it asks */
+	REPLY_HANDED_OVER, /* it has it */
+};
+
+enum outbox_state {
+	OUTBOX_NONE, /* the reply is no stream */
+	OUTBOX_OPEN,
+	OUTBOX_WHOLE, /* no more follows */
+	OUTBOX_CUT,   /* nor does an end that would pass it off as complete */
+};
 
 struct exchange {
 	const char *method;  /* libmicrohttpd's, as received */
@@ -42,16 +64,17 @@ struct exchange {
 	struct MHD_Response *response;
 	unsigned status;
 	enum problem refusal; /* how it was refused out of turn, PROBLEM_NONE when not */
-	struct buf queue;     /* of a stream */
+	struct buf outbox;    /* of a stream: what libmicrohttpd has not fetched yet */
 	uint64_t reply_bytes; /* of a reply that is no stream */
 	uint64_t sent_bytes;  /* of the reply's body; final in http_ops.end */
 	uint64_t mark_at;     /* exchange_mark(): so many bytes into the stream; 0 none */
 	uint64_t marked_ns;   /* when they were handed to the socket; 0 not yet */
 	uint64_t held_bytes;  /* of the body and its copy, out of what all bodies may take */
 	unsigned looks;       /* how often libmicrohttpd has asked for the reply in vain */
-	bool request_complete, replied, sent, queued;
-	bool streaming, finished, whole, wants_drain, aborted, close_after;
-	bool body_watched, body_flows, body_ignored;
+	enum body_mode body_mode;
+	enum reply_state reply_state;
+	enum outbox_state outbox_state;
+	bool request_complete, wants_drain, aborted, close_after;
 };
 
 /* http_ops' context, of the server the exchange runs on. */
@@ -87,16 +110,16 @@ int exchange_add_header(struct exchange *exchange, const char *name, const char 
 void exchange_close_after(struct exchange *exchange);
 void exchange_send(struct exchange *exchange);
 
-/* Appends to the stream's queue. -ENOMEM, -EMSGSIZE past the ceiling (4 times the high mark). */
+/* Appends to the stream's outbox. -ENOMEM, -EMSGSIZE past the ceiling (4 times the high mark). */
 int exchange_write(struct exchange *exchange, struct str bytes) MUST_CHECK;
-size_t exchange_queued_bytes(const struct exchange *exchange);
+size_t exchange_outbox_bytes(const struct exchange *exchange);
 /* From what has been written so far the time of its handing over is wanted, in marked_ns. Only the
  * first mark of a stream counts. */
 void exchange_mark(struct exchange *exchange);
 /* Asks for http_ops.drained although the high mark was not reached: for a producer that makes a
  * piece whenever the client can take one. It is called once; it must write, finish or abort. */
 void exchange_ask_drained(struct exchange *exchange);
-/* No more follows. Not `whole`: the queue is sent, then the connection closed without the end
+/* No more follows. Not `whole`: the outbox is sent, then the connection closed without the end
  * that would pass it off as complete. */
 void exchange_finish(struct exchange *exchange, bool whole);
 /* Ends it at once without a reply. */

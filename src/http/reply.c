@@ -13,8 +13,8 @@
 
 int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length)
 {
-	assert(!exchange->replied);
-	exchange->replied = true;
+	assert(exchange->reply_state == REPLY_NONE);
+	exchange->reply_state = REPLY_MADE;
 	exchange->status = status;
 	exchange->reply_bytes = length;
 	exchange->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
@@ -24,29 +24,30 @@ int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, 
 	return -ENOMEM;
 }
 
-static ssize_t read_queue(void *context, uint64_t position UNUSED, char *out, size_t max)
+static ssize_t read_outbox(void *context, uint64_t position UNUSED, char *out, size_t max)
 {
 	struct exchange *exchange = context;
 	struct server *server = exchange->connection->server;
 	size_t n;
 
-	if (exchange->wants_drain && exchange->queue.len < EXCHANGE_LOW_WATER_BYTES) {
+	if (exchange->wants_drain && exchange->outbox.len < EXCHANGE_LOW_WATER_BYTES) {
 		exchange->wants_drain = false;
 		server->rested_ns = loop_now_ns(server->loop);
 		server->ops->drained(exchange);
 	}
-	n = exchange->queue.len < max ? exchange->queue.len : max;
+	n = exchange->outbox.len < max ? exchange->outbox.len : max;
 	if (exchange->aborted)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n == 0) {
-		if (exchange->finished)
-			return exchange->whole ? MHD_CONTENT_READER_END_OF_STREAM
-					       : MHD_CONTENT_READER_END_WITH_ERROR;
+		if (exchange->outbox_state == OUTBOX_WHOLE)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		if (exchange->outbox_state == OUTBOX_CUT)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		connection_suspend(exchange->connection);
 		return 0;
 	}
-	memcpy(out, exchange->queue.data, n);
-	buf_consume(&exchange->queue, n);
+	memcpy(out, exchange->outbox.data, n);
+	buf_consume(&exchange->outbox, n);
 	exchange->sent_bytes += n;
 	if (exchange->mark_at && !exchange->marked_ns && exchange->sent_bytes >= exchange->mark_at)
 		exchange->marked_ns = clock_monotonic_ns();
@@ -58,13 +59,13 @@ int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t le
 	/* A chunked body is fetched into the connection's own pool: the block is not used. */
 	size_t block = length < 0 && !exchange->http_1_0 ? 1 : BLOCK_BYTES;
 
-	assert(!exchange->replied);
-	exchange->replied = true;
+	assert(exchange->reply_state == REPLY_NONE);
+	exchange->reply_state = REPLY_MADE;
 	exchange->status = status;
-	exchange->streaming = true;
+	exchange->outbox_state = OUTBOX_OPEN;
 	exchange->response =
 		MHD_create_response_from_callback(length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length,
-						  block, read_queue, exchange, NULL);
+						  block, read_outbox, exchange, NULL);
 	return exchange->response ? 0 : -ENOMEM;
 }
 
@@ -85,7 +86,7 @@ static void ignore_body(struct exchange *exchange)
 {
 	if (exchange->request_complete)
 		return;
-	exchange->body_ignored = true;
+	exchange->body_mode = BODY_IGNORED;
 	buf_done(&exchange->body);
 	census_release(exchange->connection->server->census, exchange->held_bytes);
 	exchange->held_bytes = 0;
@@ -93,21 +94,21 @@ static void ignore_body(struct exchange *exchange)
 
 void exchange_send(struct exchange *exchange)
 {
-	assert(exchange->replied && !exchange->sent);
-	exchange->sent = true;
-	if (!exchange->streaming)
+	assert(exchange->reply_state == REPLY_MADE);
+	exchange->reply_state = REPLY_SENT;
+	if (exchange->outbox_state == OUTBOX_NONE)
 		ignore_body(exchange);
-	/* Suspended or not: exchange_handle() is called (again) and queues it. */
+	/* Suspended or not: exchange_handle() is called (again) and hands it over. */
 	connection_wake(exchange->connection);
 }
 
 int exchange_write(struct exchange *exchange, struct str bytes)
 {
-	int r = buf_append_str(&exchange->queue, bytes);
+	int r = buf_append_str(&exchange->outbox, bytes);
 
 	if (r < 0)
 		return r;
-	if (exchange->queue.len >= EXCHANGE_HIGH_WATER_BYTES)
+	if (exchange->outbox.len >= EXCHANGE_HIGH_WATER_BYTES)
 		exchange->wants_drain = true;
 	connection_wake(exchange->connection);
 	return 0;
@@ -116,12 +117,12 @@ int exchange_write(struct exchange *exchange, struct str bytes)
 void exchange_mark(struct exchange *exchange)
 {
 	if (!exchange->mark_at)
-		exchange->mark_at = exchange->sent_bytes + exchange->queue.len;
+		exchange->mark_at = exchange->sent_bytes + exchange->outbox.len;
 }
 
-size_t exchange_queued_bytes(const struct exchange *exchange)
+size_t exchange_outbox_bytes(const struct exchange *exchange)
 {
-	return exchange->queue.len;
+	return exchange->outbox.len;
 }
 
 void exchange_ask_drained(struct exchange *exchange)
@@ -132,9 +133,8 @@ void exchange_ask_drained(struct exchange *exchange)
 void exchange_finish(struct exchange *exchange, bool whole)
 {
 	ignore_body(exchange);
-	exchange->finished = true;
+	exchange->outbox_state = whole ? OUTBOX_WHOLE : OUTBOX_CUT;
 	exchange->wants_drain = false;
-	exchange->whole = whole;
 	connection_wake(exchange->connection);
 }
 
