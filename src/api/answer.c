@@ -94,7 +94,9 @@ void answer_reply(struct relay *relay)
 	char *body = buf_take(&relay->plain, &length);
 
 	reply_head_commit(relay);
-	if (exchange_reply_full(exchange, relay->status, body, length) == 0)
+	if (exchange_reply_full(exchange, relay->status, body, length) == 0) {
 		reply_head_add(relay);
+		reply_head_add_cost(relay);
+	}
 	exchange_send(exchange);
 }

@@ -285,23 +285,6 @@ void record_fallback(struct api *api, const char *from_model, const char *to_mod
 		 1);
 }
 
-/* Prices are for a million tokens. No sum comes near 64 bits: a backend's numbers end at 2^53, so
- * they are clipped at what a billion dollars would buy. */
-static uint64_t cost_nano_usd(const struct usage *usage, const struct price_config *price)
-{
-	const double most = 1e18;
-	uint64_t cached = usage->cached_prompt_tokens < usage->prompt_tokens
-				  ? usage->cached_prompt_tokens
-				  : usage->prompt_tokens;
-	uint64_t cached_price = price->cached_prompt ? price->cached_prompt : price->prompt;
-	double cost = (double)(usage->prompt_tokens - cached) * (double)price->prompt +
-		      (double)cached * (double)cached_price +
-		      (double)usage->completion_tokens * (double)price->completion;
-
-	cost /= 1e6;
-	return cost < most ? (uint64_t)(cost + 0.5) : (uint64_t)most;
-}
-
 void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage,
 		  const struct price_config *price)
 {
@@ -322,7 +305,7 @@ void record_usage(struct api *api, struct bundle *bundle, const struct usage *us
 	if (usage->reasoning_tokens)
 		slab_add(slab, bundle_series(bundle, BUNDLE_REASONING), usage->reasoning_tokens);
 	if (price)
-		slab_add(slab, bundle_series(bundle, BUNDLE_COST), cost_nano_usd(usage, price));
+		slab_add(slab, bundle_series(bundle, BUNDLE_COST), usage_nano_usd(usage, price));
 }
 
 void record_stream(struct request *request, const struct usage *usage, uint64_t content_ns)

@@ -8,6 +8,8 @@
 /* Of an answer's headers so much is passed on: the reply's head must fit beside the request's. */
 #define ANSWER_HEADERS_MAX_BYTES 2048
 
+#define NANO 1000000000u
+
 /* What does not fit is left out: a reply without it is better than none. */
 static bool has_room(const struct relay *relay, const struct header *header)
 {
@@ -181,4 +183,20 @@ void reply_head_add(const struct relay *relay)
 	}
 	request_common_headers(relay->request);
 	reply_head_describe(relay);
+}
+
+void reply_head_add_cost(const struct relay *relay)
+{
+	const struct price_config *price = relay->candidate->price;
+	char text[32], *out = text;
+	uint64_t cost;
+
+	if (!price || !relay->usage.seen)
+		return;
+	cost = usage_nano_usd(&relay->usage, price);
+	out = write_digits(out, cost / NANO, 1);
+	*out++ = '.';
+	out = write_digits(out, cost % NANO, 9);
+	*out = '\0';
+	(void)!exchange_add_header(relay->request->exchange, "X-Nexus-Cost-Estimated", text);
 }

@@ -18,5 +18,7 @@ bool reply_head_is_encoded(const struct relay *relay);
 void reply_head_commit(struct relay *relay);
 /* Adds to a reply what was kept, what every reply carries, and the description. */
 void reply_head_add(const struct relay *relay);
+/* Adds to a reply what the answer cost, if its usage and a price are known. */
+void reply_head_add_cost(const struct relay *relay);
 /* Adds to a reply how the request was routed and how long that took. */
 void reply_head_describe(const struct relay *relay);

@@ -2,6 +2,7 @@
 #include "api/usage.h"
 
 #include "base/attr.h"
+#include "config/config.h"
 
 void usage_found(struct usage *usage, enum usage_field field, struct json_value value)
 {
@@ -53,4 +54,21 @@ bool usage_read(struct str text, struct usage *ret_usage)
 		return false;
 	*ret_usage = usage;
 	return true;
+}
+
+/* Prices are for a million tokens. No sum comes near 64 bits: a backend's numbers end at 2^53, so
+ * they are clipped at what a billion dollars would buy. */
+uint64_t usage_nano_usd(const struct usage *usage, const struct price_config *price)
+{
+	const double most = 1e18;
+	uint64_t cached = usage->cached_prompt_tokens < usage->prompt_tokens
+				  ? usage->cached_prompt_tokens
+				  : usage->prompt_tokens;
+	uint64_t cached_price = price->cached_prompt ? price->cached_prompt : price->prompt;
+	double cost = (double)(usage->prompt_tokens - cached) * (double)price->prompt +
+		      (double)cached * (double)cached_price +
+		      (double)usage->completion_tokens * (double)price->completion;
+
+	cost /= 1e6;
+	return cost < most ? (uint64_t)(cost + 0.5) : (uint64_t)most;
 }

@@ -8,6 +8,8 @@
 
 #include "base/jsonscan.h"
 
+struct price_config;
+
 struct usage {
 	bool seen; /* it said how many prompt or completion tokens */
 	uint64_t prompt_tokens, completion_tokens;
@@ -35,3 +37,5 @@ enum usage_field { USAGE_PROMPT, USAGE_COMPLETION, USAGE_CACHED, USAGE_REASONING
 void usage_found(struct usage *usage, enum usage_field field, struct json_value value);
 /* What a whole JSON document says of usage; false when it is no JSON. */
 bool usage_read(struct str text, struct usage *ret_usage);
+/* What it costs, in billionths of a dollar. */
+uint64_t usage_nano_usd(const struct usage *usage, const struct price_config *price);

@@ -112,15 +112,20 @@ def test_cost():
               {"model": "gpt-*", "prompt": 0.0375, "completion": 0.6}]
     with Rig([a], backends=[backend(a)], prices=prices) as (daemon, _):
         a.default = {"usage": usage}
-        for model in a.models:
-            daemon.chat(model)
+        told = [daemon.chat(model).header("x-nexus-cost-estimated") for model in a.models]
         metrics = daemon.settled()
         want = {"gpt_4o": 600 * 2500 + 400 * 1250 + 100 * 10000,
                 "gpt_4o_mini": (1000 * 375 + 100 * 6000) // 10}
+        eq(told, [f"{nano / 1e9:.9f}" for nano in want.values()] + [None],
+           "X-Nexus-Cost-Estimated says the same, or nothing")
         for model, nano in want.items():
             eq(ns(metrics.get("nexus_cost_usd_total", model=model, backend="a")), nano,
                f"{model}: prices.prompt, prices.completion, prices.cached_prompt")
         eq(metrics.select("nexus_cost_usd_total", model="local"), [], "prices.model fits none")
+        a.behave({"no_usage": True}, {"status": 400}, {})
+        answers = [daemon.chat("gpt-4o"), daemon.chat("gpt-4o"), daemon.stream("gpt-4o").head]
+        eq([answer.header("x-nexus-cost-estimated") for answer in answers], [None] * 3,
+           "nothing without usage, in errors and in streams")
 
 
 def phase_counts(delta, name="a"):
