@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json-c behind a fence: reading documents of our own world (backends' model lists) that
- * jsonscan has accepted, and writing the documents nexusd makes (stats, health, models, errors).
+ * json-c behind a fence: reading documents of our own that jsonscan has accepted, and writing those
+ * nexusd makes (stats, health, models, errors). Not for what others send: it makes 750 bytes of an
+ * empty object.
  */
 #pragma once
 

@@ -2,14 +2,15 @@
 #include "health/model_list.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/grammar.h"
 #include "base/jsonscan.h"
-#include "base/jsonx.h"
 
-#define DIGEST_MAX_BYTES 128
+#define DIGEST_MAX_BYTES       128
+#define ARCHITECTURE_MAX_BYTES 64
 
 static void entry_done(struct listed_model *entry)
 {
@@ -32,77 +33,115 @@ static bool is_routable(struct str id)
 	       !grammar_has_control(id);
 }
 
-struct member {
-	enum json_value_type type;
-	bool is_there;
+/* What is looked for in the answer: the list, its items and what may stand in one. */
+enum list_path {
+	LIST_ITSELF,
+	LIST_ITEM,
+	LIST_ID,
+	LIST_DIGEST,
+	/* vLLM, OpenRouter and llama.cpp each say it in their own way. */
+	LIST_MAX_MODEL_LEN,
+	LIST_CONTEXT_LENGTH,
+	LIST_N_CTX_TRAIN,
+	N_LIST_PATHS
 };
 
-static void note_member(void *context, size_t path_index, struct json_value value)
-{
-	struct member *member = context;
+#define N_CONTEXT_LENGTHS (N_LIST_PATHS - LIST_MAX_MODEL_LEN)
 
-	(void)path_index;
-	*member = (struct member){value.type, true};
+/* An item as far as it was read. */
+struct item {
+	char id[MODEL_ID_MAX_BYTES], digest[DIGEST_MAX_BYTES];
+	size_t id_bytes, digest_bytes;
+	uint64_t context_lengths[N_CONTEXT_LENGTHS];
+};
+
+struct list_reading {
+	struct model_list list;
+	size_t size; /* room in its entries */
+	bool is_ollama, is_list;
+	struct item item;
+	int error;
+};
+
+/* The decoded text, or none when it is no string or a longer one. */
+static size_t text_of(struct json_value value, char *out, size_t size)
+{
+	size_t n;
+
+	return json_string_decode(value, out, size, &n) == 0 ? n : 0;
 }
 
-/* jsonx shows what is no array as an empty one; a list must be one, so that the answer of some
- * other server is not taken for "no models". */
-static bool has_list(struct str body, const char *name, bool may_be_null)
+static uint64_t tokens_of(struct json_value value)
 {
-	const struct json_path path = {{name, NULL}};
-	struct member member = {.is_there = false};
-	struct jsonscan scan = {
-		.paths = &path,
-		.n_paths = 1,
-		.found = note_member,
-		.context = &member,
-		.judges_names = true,
-	};
+	uint64_t tokens;
 
-	if (jsonscan_run(&scan, body) != JSON_OK || !member.is_there)
-		return false;
-	return member.type == JSON_ARRAY || (may_be_null && member.type == JSON_NULL);
+	return json_number_u53(value, &tokens) == 0 ? tokens : 0;
 }
 
-/* vLLM, OpenRouter and llama.cpp each say it in their own way. */
-static uint64_t context_length_of(struct json_object *item)
+static int reserve(struct list_reading *reading)
 {
-	struct json_object *const values[] = {
-		jsonx_get(item, "max_model_len"),
-		jsonx_get(item, "context_length"),
-		jsonx_get(jsonx_get(item, "meta"), "n_ctx_train"),
-	};
-	uint64_t tokens = 0;
+	size_t size = reading->size ? 2 * reading->size : 16;
+	struct listed_model *entries;
 
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		if (jsonx_u64(values[i], &tokens) == 0 && tokens > 0)
-			return tokens;
+	if (reading->list.n < reading->size)
+		return 0;
+	entries = reallocarray(reading->list.entries, size, sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	reading->list.entries = entries;
+	reading->size = size;
 	return 0;
 }
 
 /* 0 also when the item is left out. */
-static int add_item(struct model_list *list, bool is_ollama, struct json_object *item)
+static int add_item(struct list_reading *reading)
 {
-	struct str id = jsonx_string(jsonx_get(item, is_ollama ? "name" : "id"));
-	struct str digest = jsonx_string(jsonx_get(item, "digest"));
-	struct listed_model entry = {.described = !is_ollama};
+	const struct item *item = &reading->item;
+	struct str id = {item->id, item->id_bytes}, digest = {item->digest, item->digest_bytes};
+	struct listed_model entry = {.described = !reading->is_ollama};
 
-	if (!is_routable(id))
+	if (reading->list.n == MODEL_LIST_MAX || !is_routable(id))
 		return 0;
-	entry.model.id = str_dup(id);
-	if (!entry.model.id)
+	if (reserve(reading) < 0)
 		return -ENOMEM;
-	if (is_ollama && digest.n > 0 && digest.n <= DIGEST_MAX_BYTES) {
+	for (size_t i = 0; i < N_CONTEXT_LENGTHS && entry.model.context_length == 0; i++)
+		entry.model.context_length = item->context_lengths[i];
+	entry.model.id = str_dup(id);
+	if (digest.n > 0)
 		entry.digest = str_dup(digest);
-		if (!entry.digest) {
-			entry_done(&entry);
-			return -ENOMEM;
-		}
+	if (!entry.model.id || (digest.n > 0 && !entry.digest)) {
+		entry_done(&entry);
+		return -ENOMEM;
 	}
-	if (!is_ollama)
-		entry.model.context_length = context_length_of(item);
-	list->entries[list->n++] = entry;
+	reading->list.entries[reading->list.n++] = entry;
 	return 0;
+}
+
+static void note_value(void *context, size_t path_index, struct json_value value)
+{
+	struct list_reading *reading = context;
+	struct item *item = &reading->item;
+
+	switch ((enum list_path)path_index) {
+	case LIST_ITSELF:
+		/* Older Ollamas say null when they have no model. */
+		reading->is_list =
+			value.type == JSON_ARRAY || (reading->is_ollama && value.type == JSON_NULL);
+		break;
+	case LIST_ITEM:
+		if (reading->error == 0)
+			reading->error = add_item(reading);
+		*item = (struct item){.id_bytes = 0};
+		break;
+	case LIST_ID:
+		item->id_bytes = text_of(value, item->id, sizeof(item->id));
+		break;
+	case LIST_DIGEST:
+		item->digest_bytes = text_of(value, item->digest, sizeof(item->digest));
+		break;
+	default:
+		item->context_lengths[path_index - LIST_MAX_MODEL_LEN] = tokens_of(value);
+	}
 }
 
 static int compare_entries(const void *left, const void *right)
@@ -116,6 +155,8 @@ static void sort(struct model_list *list)
 {
 	size_t kept = 0;
 
+	if (list->n == 0) /* and perhaps nothing to point at */
+		return;
 	qsort(list->entries, list->n, sizeof(*list->entries), compare_entries);
 	for (size_t i = 0; i < list->n; i++) {
 		if (kept > 0 && compare_entries(&list->entries[kept - 1], &list->entries[i]) == 0)
@@ -159,97 +200,123 @@ int model_list_read(struct model_list *list, enum backend_type type, struct str 
 {
 	bool is_ollama = type == BACKEND_OLLAMA;
 	const char *name = is_ollama ? "models" : "data";
-	struct model_list fresh = {0};
-	struct json_object *root, *items;
-	size_t n;
-	int r = -ENOMEM;
+	const struct json_path paths[N_LIST_PATHS] = {
+		[LIST_ITSELF] = {{name}},
+		[LIST_ITEM] = {{name, "[]"}},
+		[LIST_ID] = {{name, "[]", is_ollama ? "name" : "id"}},
+		[LIST_DIGEST] = {{name, "[]", "digest"}},
+		[LIST_MAX_MODEL_LEN] = {{name, "[]", "max_model_len"}},
+		[LIST_CONTEXT_LENGTH] = {{name, "[]", "context_length"}},
+		[LIST_N_CTX_TRAIN] = {{name, "[]", "meta", "n_ctx_train"}},
+	};
+	struct list_reading reading = {.is_ollama = is_ollama};
+	struct jsonscan scan = {
+		.paths = paths,
+		.n_paths = N_LIST_PATHS,
+		.found = note_value,
+		.context = &reading,
+		.judges_names = true,
+	};
 
-	/* Older Ollamas say null when they have no model. */
-	root = has_list(body, name, is_ollama) ? jsonx_parse(body) : NULL;
-	if (!root)
-		return -EBADMSG;
-	items = jsonx_get(root, name);
-	n = jsonx_length(items);
-	if (n > MODEL_LIST_MAX)
-		n = MODEL_LIST_MAX;
-	fresh.entries = calloc(n + 1, sizeof(*fresh.entries));
-	if (!fresh.entries)
-		goto fail;
-	for (size_t i = 0; i < n; i++) {
-		r = add_item(&fresh, is_ollama, jsonx_at(items, i));
-		if (r < 0)
-			goto fail;
+	if (jsonscan_run(&scan, body) != JSON_OK || !reading.is_list)
+		reading.error = -EBADMSG;
+	if (reading.error < 0) {
+		model_list_done(&reading.list);
+		return reading.error;
 	}
-	jsonx_free(root);
-	sort(&fresh);
-	keep_descriptions(&fresh, list);
+	sort(&reading.list);
+	keep_descriptions(&reading.list, list);
 	model_list_done(list);
-	*list = fresh;
+	*list = reading.list;
 	return 0;
-fail:
-	model_list_done(&fresh);
-	jsonx_free(root);
-	return r;
 }
 
-static enum tristate has_word(struct json_object *words, const char *word)
+enum description_path { DESCRIPTION_CAPABILITY, DESCRIPTION_ARCHITECTURE };
+
+struct description {
+	bool has_capabilities, vision, tools;
+	char architecture[ARCHITECTURE_MAX_BYTES];
+	size_t architecture_bytes;
+};
+
+static void note_description(void *context, size_t path_index, struct json_value value)
 {
-	for (size_t i = 0; i < jsonx_length(words); i++)
-		if (str_eq(jsonx_string(jsonx_at(words, i)), str_of(word)))
-			return TRISTATE_YES;
-	return TRISTATE_NO;
+	struct description *description = context;
+
+	if (path_index == DESCRIPTION_ARCHITECTURE) {
+		description->architecture_bytes = text_of(value, description->architecture,
+							  sizeof(description->architecture));
+		return;
+	}
+	description->has_capabilities = true;
+	description->vision |= str_eq(value.text, STR_LITERAL("\"vision\""));
+	description->tools |= str_eq(value.text, STR_LITERAL("\"tools\""));
+}
+
+static void note_tokens(void *context, size_t path_index UNUSED, struct json_value value)
+{
+	uint64_t *tokens = context;
+
+	*tokens = tokens_of(value);
 }
 
 /* "<architecture>.context_length"; a model of several parts has one for each. */
-static uint64_t ollama_context_length(struct json_object *info)
+static uint64_t ollama_context_length(struct str architecture, struct str body)
 {
-	static const struct str suffix = {".context_length", sizeof(".context_length") - 1};
-	struct str architecture = jsonx_string(jsonx_get(info, "general.architecture"));
-	struct json_object *value;
-	const char *name;
-	void *cursor = NULL;
+	char name[ARCHITECTURE_MAX_BYTES + sizeof(".context_length")];
+	const struct json_path path = {{"model_info", name}};
 	uint64_t tokens = 0;
+	struct jsonscan scan = {
+		.paths = &path, .n_paths = 1, .found = note_tokens, .context = &tokens};
 
-	while (jsonx_next_member(info, &cursor, &name, &value)) {
-		struct str key = str_of(name);
-		struct str tail;
-
-		if (key.n <= suffix.n)
-			continue;
-		tail = (struct str){key.p + key.n - suffix.n, suffix.n};
-		key.n -= suffix.n;
-		if (!str_eq(tail, suffix) || (architecture.n > 0 && !str_eq(key, architecture)))
-			continue;
-		if (jsonx_u64(value, &tokens) == 0 && tokens > 0)
-			return tokens;
-	}
-	return 0;
+	if (architecture.n == 0)
+		return 0;
+	(void)snprintf(name, sizeof(name), "%.*s.context_length", (int)architecture.n,
+		       architecture.p);
+	return jsonscan_run(&scan, body) == JSON_OK ? tokens : 0;
 }
 
 int model_list_describe(struct listed_model *entry, struct str body)
 {
-	struct json_object *root = jsonx_parse(body);
-	struct json_object *capabilities = jsonx_get(root, "capabilities");
+	static const struct json_path paths[] = {
+		[DESCRIPTION_CAPABILITY] = {{"capabilities", "[]"}},
+		[DESCRIPTION_ARCHITECTURE] = {{"model_info", "general.architecture"}},
+	};
+	struct description description = {.has_capabilities = false};
+	struct jsonscan scan = {
+		.paths = paths,
+		.n_paths = ARRAY_SIZE(paths),
+		.found = note_description,
+		.context = &description,
+	};
 
-	if (!root)
+	if (jsonscan_run(&scan, body) != JSON_OK)
 		return -EBADMSG;
 	/* Older Ollamas tell none; an empty list says no more than that. */
-	if (jsonx_length(capabilities) > 0) {
-		entry->model.vision = has_word(capabilities, "vision");
-		entry->model.tools = has_word(capabilities, "tools");
+	if (description.has_capabilities) {
+		entry->model.vision = description.vision ? TRISTATE_YES : TRISTATE_NO;
+		entry->model.tools = description.tools ? TRISTATE_YES : TRISTATE_NO;
 	}
-	entry->model.context_length = ollama_context_length(jsonx_get(root, "model_info"));
-	jsonx_free(root);
+	entry->model.context_length = ollama_context_length(
+		(struct str){description.architecture, description.architecture_bytes}, body);
 	return 0;
+}
+
+static void note_status(void *context, size_t path_index UNUSED, struct json_value value)
+{
+	bool *is_ok = context;
+
+	*is_ok = str_eq(value.text, STR_LITERAL("\"ok\""));
 }
 
 bool model_list_is_ok(struct str body)
 {
-	struct json_object *root = jsonx_parse(body);
-	bool is_ok = str_eq(jsonx_string(jsonx_get(root, "status")), STR_LITERAL("ok"));
+	static const struct json_path path = {{"status"}};
+	bool is_ok = false;
+	struct jsonscan scan = {
+		.paths = &path, .n_paths = 1, .found = note_status, .context = &is_ok};
 
-	jsonx_free(root);
-	return is_ok;
+	return jsonscan_run(&scan, body) == JSON_OK && is_ok;
 }
 
 int model_list_copy(const struct model_list *list, struct backend_model **ret_models)

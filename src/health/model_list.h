@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What backends answer about themselves and their models, read with bounds: a peer's list is cut at
- * MODEL_LIST_MAX, names that nexusd could not route by are left out. No I/O here.
+ * MODEL_LIST_MAX, names that nexusd could not route by are left out. Only what is kept takes
+ * memory, whatever else stands in an answer. No I/O here.
  */
 #pragma once
 

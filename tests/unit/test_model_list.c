@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/buf.h"
 #include "tap.h"
@@ -111,10 +112,54 @@ static void test_bounds(void)
 	r |= buf_printf(&body, "]}");
 	is_int(r, 0, "a long list is written");
 	is_int(model_list_read(&list, BACKEND_GENERIC, buf_str(&body)), 0, "and read");
-	is_u64(list.n, MODEL_LIST_MAX - 1, "up to the ceiling, without the name that is too long");
+	is_u64(list.n, MODEL_LIST_MAX, "up to the ceiling, without the name that is too long");
 	is_u64(strlen(list.entries[0].model.id), 256, "the longest name is taken");
 	model_list_done(&list);
 	buf_done(&body);
+}
+
+/* So many bytes of one element, over and over. */
+static void fill(struct buf *body, const char *begin, const char *element, const char *end)
+{
+	size_t most = MODEL_LIST_MAX_BYTES - strlen(end) - 1;
+	int r;
+
+	buf_init(body, MODEL_LIST_MAX_BYTES);
+	r = buf_printf(body, "%s%s", begin, element);
+	while (r == 0 && body->len + 1 + strlen(element) <= most)
+		r = buf_printf(body, ",%s", element);
+	r |= buf_printf(body, "%s", end);
+	is_int(r, 0, "an answer of %zu bytes", body->len);
+}
+
+static long peak_kbytes(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
+}
+
+/* What is not kept takes no memory, however little it is in the text. */
+static void test_memory(void)
+{
+	struct model_list list = {0};
+	struct listed_model entry = {0};
+	struct buf body;
+	long peak, growth;
+
+	fill(&body, "{\"data\":[", "{}", ",{\"id\":\"last\"}]}");
+	peak = peak_kbytes();
+	is_int(model_list_read(&list, BACKEND_VLLM, buf_str(&body)), 0, "a list of nothing");
+	is_text(text_of(&list), "last:0", "and the model at its end");
+	model_list_done(&list);
+	is_int(model_list_read(&list, BACKEND_OLLAMA, buf_str(&body)), -EBADMSG, "another one's");
+	buf_done(&body);
+	fill(&body, "{\"status\":\"ok\",\"model_info\":[", "{}", "]}");
+	is_int(model_list_describe(&entry, buf_str(&body)), 0, "a description of nothing");
+	ok(model_list_is_ok(buf_str(&body)), "a long status");
+	buf_done(&body);
+	growth = peak_kbytes() - peak;
+	ok(growth < 65536, "take no memory (%ld KiB)", growth);
 }
 
 static void test_descriptions(void)
@@ -130,7 +175,8 @@ static void test_descriptions(void)
 		 "\"general.architecture\":\"llama\",\"llama.context_length\":131072}}",
 		 0, TRISTATE_YES, TRISTATE_YES, 131072},
 		{"a model with neither",
-		 "{\"capabilities\":[\"completion\"],\"model_info\":{\"bert.context_length\":512}}",
+		 "{\"capabilities\":[\"completion\"],\"model_info\":{"
+		 "\"general.architecture\":\"bert\",\"bert.context_length\":512}}",
 		 0, TRISTATE_NO, TRISTATE_NO, 512},
 		{"an old server", "{\"model_info\":{}}", 0, TRISTATE_UNKNOWN, TRISTATE_UNKNOWN, 0},
 		{"empty capabilities", "{\"capabilities\":[]}", 0, TRISTATE_UNKNOWN,
@@ -209,6 +255,7 @@ int main(void)
 	test_lists();
 	test_failure_keeps();
 	test_bounds();
+	test_memory();
 	test_descriptions();
 	test_kept_descriptions();
 	test_ok();
