@@ -225,6 +225,7 @@ static void set_body(struct http_transfer *t, const struct transfer_request *req
 	const char *body = request->body.n ? request->body.p : "";
 
 	t->supply = request->supply;
+	t->owed_bytes = request->supplied_bytes;
 	if (t->supply) {
 		/* Without fields to post it asks transport_http_on_read(), in chunks if it must. */
 		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
@@ -272,7 +273,7 @@ void http_transfer_clear(struct http_transfer *t)
 {
 	request_headers_clear(&t->request);
 	response_head_clear(&t->head);
-	t->received_bytes = 0;
+	t->answered_ns = t->received_bytes = 0;
 	t->failure = OUTCOME_OK;
 	t->failure_text = NULL;
 	t->added = t->requested = t->resent = false;

@@ -33,8 +33,10 @@ struct http_transfer {
 	struct multi_task task;
 	struct timer deadline; /* when to look whether one has passed */
 	uint64_t start_ns, heard_ns, first_byte_timeout_ns, idle_timeout_ns;
-	uint64_t asked_ns; /* when the last of the request was handed to libcurl */
+	uint64_t asked_ns;    /* when the last of the request was handed to libcurl */
+	uint64_t answered_ns; /* when the final head was there; 0: it is not */
 	ssize_t (*supply)(void *context, char *out, size_t room); /* of the body; or NULL */
+	int64_t owed_bytes; /* of what is supplied; below 0: nobody knows how much it is */
 
 	struct request_headers request;
 	struct response_head head;

@@ -39,7 +39,6 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info)
 static void http_trace(const struct transfer *transfer, struct transfer_trace *ret_trace)
 {
 	const struct http_transfer *t = from_const_base(transfer);
-	uint64_t elapsed_ns = loop_now_ns(t->client->loop) - t->start_ns;
 	struct transfer_timings timings = {0};
 	curl_off_t sent = 0;
 	long n_connects = 0;
@@ -49,11 +48,10 @@ static void http_trace(const struct transfer *transfer, struct transfer_trace *r
 		return;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &n_connects);
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-	timings.first_byte = phase_ns(t->easy, CURLINFO_STARTTRANSFER_TIME_T);
-	timings.total = phase_ns(t->easy, CURLINFO_TOTAL_TIME_T);
-	/* libcurl's clock stands while a transfer is silent or paused. */
-	if (timings.total < elapsed_ns)
-		timings.total = elapsed_ns;
+	/* libcurl's clock stands while a transfer is silent or paused, and for 7.88 the first byte
+	 * of a large body that was sent is that of an answer. */
+	timings.first_byte = t->answered_ns ? t->answered_ns - t->start_ns : 0;
+	timings.total = clock_monotonic_ns() - t->start_ns;
 	ret_trace->reused = t->resent || (n_connects == 0 && t->requested);
 	if (!ret_trace->reused) {
 		timings.name_lookup = phase_ns(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
@@ -225,6 +223,7 @@ size_t transport_http_on_header(char *line, size_t size, size_t n, void *context
 	case RESPONSE_HEAD_MORE:
 		break;
 	case RESPONSE_HEAD_FINAL:
+		t->answered_ns = clock_monotonic_ns();
 		deliver_head(t);
 		break;
 	case RESPONSE_HEAD_MALFORMED:
@@ -265,7 +264,10 @@ size_t transport_http_on_read(char *out, size_t size, size_t n, void *context)
 		return CURL_READFUNC_ABORT;
 	given = t->supply(t->base.context, out, size * n);
 	t->starved = given < 0;
-	t->sent = given == 0;
+	if (given > 0)
+		t->owed_bytes -= given;
+	/* It is not asked for the end of a body whose length it knows. */
+	t->sent = given == 0 || t->owed_bytes == 0;
 	t->asked_ns = loop_now_ns(t->client->loop);
 	return t->starved ? CURL_READFUNC_PAUSE : (size_t)given;
 }

@@ -102,6 +102,67 @@ static void test_timeout(void)
 	server_join(&server);
 }
 
+static void pause_long(struct run *run, struct str data UNUSED)
+{
+	if (run->n_datas > 1)
+		return;
+	transfer_pause(run->transfer);
+	run_later(run, 4 * SHORT_NS);
+}
+
+static void go_on(struct run *run)
+{
+	transfer_resume(run->transfer);
+}
+
+/* Nobody asks for the end of a body of known length, but it is there all the same. */
+static void test_pause_behind_the_body(void)
+{
+	static const struct server_step script[] = {
+		{SERVER_ACCEPT, NULL, 0},
+		{SERVER_READ, NULL, 0},
+		{SERVER_SEND, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 0},
+		{SERVER_SEND_BYTES, NULL, 1000000},
+		{SERVER_END, NULL, 0}};
+	struct server server;
+	struct run run;
+
+	begin(&run, &server, script);
+	available = text_bytes;
+	run.request.idle_timeout_ns = SHORT_NS;
+	run.on_data = pause_long;
+	run.on_later = go_on;
+	run_start(&run);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_OK, "a pause longer than the timeout is none of it");
+	is_u64(run.result.trace.received_bytes, 1000000, "all of the answer came");
+	run_finish(&run);
+	ok(!server_join(&server), "the server is content");
+}
+
+/* Large enough for libcurl to send it apart from the head. */
+static void test_no_first_byte(void)
+{
+	static const struct server_step script[] = {{SERVER_ACCEPT, NULL, 0},
+						    {SERVER_READ, NULL, 0},
+						    {SERVER_RESET, NULL, 0},
+						    {SERVER_END, NULL, 0}};
+	static char large[200000];
+	struct server server;
+	struct run run;
+
+	memset(large, ' ', sizeof(large));
+	begin(&run, &server, script);
+	run.request.supply = NULL;
+	run.request.body = (struct str){large, sizeof(large)};
+	run_start(&run);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_RESET, "no answer comes");
+	is_u64(run.result.trace.timings.first_byte, 0, "and it has no first byte");
+	run_finish(&run);
+	ok(!server_join(&server), "the server is content");
+}
+
 static void cancel_it(struct run *run)
 {
 	run_cancel(run);
@@ -156,6 +217,8 @@ int main(void)
 	run_world(&loop, &client);
 	test_pieces();
 	test_timeout();
+	test_pause_behind_the_body();
+	test_no_first_byte();
 	test_cancel();
 	test_next_is_not_supplied();
 	run_world_end(loop, client);
