@@ -32,12 +32,14 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 		.again_at = ATTEMPTS_NO_MODEL,
 	};
 	assert(a->strategy); /* the schema lists the names */
-	a->tried = &a->tried_inline;
+	a->tried = &a->few[0];
+	a->ever = &a->few[1];
 	if (table->config->n_backends <= FEW_BACKENDS)
 		return 0;
 	a->tried = calloc(n_words(a), sizeof(*a->tried));
+	a->ever = calloc(n_words(a), sizeof(*a->ever));
 	a->usable = calloc(table->config->n_backends, sizeof(const struct candidate *));
-	if (a->tried && a->usable)
+	if (a->tried && a->ever && a->usable)
 		return 0;
 	attempts_done(a);
 	return -ENOMEM;
@@ -70,21 +72,28 @@ void attempts_leave(struct attempts *a)
 void attempts_done(struct attempts *a)
 {
 	attempts_leave(a);
-	if (a->tried != &a->tried_inline)
+	if (a->tried != &a->few[0]) {
 		free(a->tried);
+		free(a->ever);
+	}
 	free(a->usable);
-	a->tried = NULL;
+	a->tried = a->ever = NULL;
 	a->usable = NULL;
 }
 
-static bool was_tried(const struct attempts *a, const struct candidate *candidate)
+static bool has(const uint64_t *set, const struct candidate *candidate)
 {
-	return a->tried[candidate->index / BITS_PER_WORD] >> candidate->index % BITS_PER_WORD & 1;
+	return set[candidate->index / BITS_PER_WORD] >> candidate->index % BITS_PER_WORD & 1;
 }
 
-static void set_tried(struct attempts *a, const struct candidate *candidate)
+static void add(uint64_t *set, const struct candidate *candidate)
 {
-	a->tried[candidate->index / BITS_PER_WORD] |= 1ull << candidate->index % BITS_PER_WORD;
+	set[candidate->index / BITS_PER_WORD] |= 1ull << candidate->index % BITS_PER_WORD;
+}
+
+bool attempts_was_tried(const struct attempts *a, const struct candidate *candidate)
+{
+	return has(a->ever, candidate);
 }
 
 static bool has_tries(const struct attempts *a)
@@ -122,16 +131,24 @@ static void count_exclusions(struct attempts *a)
 	}
 }
 
-enum wanted { FRESH, NOT_THE_LAST, ANY };
+enum wanted { NEVER_TRIED, FRESH, NOT_THE_LAST, ANY };
 
 static bool is_wanted(const struct attempts *a, const struct candidate *candidate, bool is_panic,
 		      enum wanted wanted)
 {
 	if (attempts_exclusion_of(a, candidate, is_panic) != EXCLUDED_NOT)
 		return false;
-	if (wanted == FRESH)
-		return !was_tried(a, candidate);
-	return wanted == ANY || !a->last || candidate->backend != a->last->backend;
+	switch (wanted) {
+	case NEVER_TRIED:
+		return !has(a->ever, candidate);
+	case FRESH:
+		return !has(a->tried, candidate);
+	case NOT_THE_LAST:
+		return !a->last || candidate->backend != a->last->backend;
+	case ANY:
+		break;
+	}
+	return true;
 }
 
 static void leave_out(const struct candidate **usable, size_t *n, size_t index)
@@ -201,7 +218,10 @@ static const struct candidate *pick_fresh(struct attempts *a)
 	/* What was tried at a model that is taken up again is not known any more. */
 	while (!a->is_again) {
 		count_exclusions(a);
-		candidate = has_tries(a) ? pick(a, FRESH) : NULL;
+		if (has_tries(a))
+			candidate = pick(a, NEVER_TRIED);
+		if (has_tries(a) && !candidate)
+			candidate = pick(a, FRESH);
 		if (candidate || !go_to_next_fallback(a))
 			break;
 	}
@@ -281,7 +301,8 @@ static enum attempts_verdict judge_chain(const struct attempts *a)
 
 static void count_try(struct attempts *a, const struct candidate *candidate)
 {
-	set_tried(a, candidate);
+	add(a->tried, candidate);
+	add(a->ever, candidate);
 	a->last = candidate;
 	a->tries++;
 	a->spent[a->at]++;

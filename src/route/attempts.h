@@ -2,8 +2,9 @@
 /*
  * The attempts of one request: which backend next, after which wait, and what was tried. Walks the
  * model asked for and then its fallbacks; never the same backend twice for a model while another
- * is left, and the last attempt of a model is kept for one that has no place yet; at most 1 +
- * routing.max_retries attempts per model. Embedded in the request; worker-local.
+ * is left, of a fallback's first those that no model was tried at, and the last attempt of a model
+ * is kept for one that has no place yet; at most 1 + routing.max_retries attempts per model.
+ * Embedded in the request; worker-local.
  */
 #pragma once
 
@@ -77,8 +78,9 @@ struct attempts {
 
 	unsigned tries;
 	unsigned short spent[ATTEMPTS_CHAIN_MAX]; /* of them, by each model of the chain */
-	uint64_t *tried; /* bit set over config->backends of the current model; inline for 64 */
-	uint64_t tried_inline;
+	uint64_t *tried;                 /* bit set over config->backends: at the current model */
+	uint64_t *ever;                  /* the same: at any of the chain */
+	uint64_t few[2];                 /* both, when they fit */
 	const struct candidate **usable; /* room to choose from; NULL when few fit the stack */
 	const struct candidate *last;
 	struct breaker_pass pass; /* of the attempt at it; to be given back while `has_pass` */
@@ -139,6 +141,8 @@ static inline void attempts_go_back(struct attempts *a, size_t at)
 {
 	a->at = at;
 }
+/* Was it tried, for whichever model? */
+bool attempts_was_tried(const struct attempts *a, const struct candidate *candidate);
 /* Is there anything to wait for? A place may have become free since it was looked for: the queue
  * hands it out at once. */
 bool attempts_may_wait(const struct attempts *a);

@@ -7,17 +7,6 @@ static bool is_left_with_tries(const struct attempts *a, size_t at)
 	return a->spent[at] <= a->table->config->routing.max_retries;
 }
 
-/* For any model; the attempt under way is not recorded yet. */
-static bool was_asked(const struct attempts *a, const struct backend *backend)
-{
-	if (a->last && a->last->backend == backend)
-		return true;
-	for (unsigned i = 0; i < a->n_records; i++)
-		if (a->records[i].backend == backend->name)
-			return true;
-	return false;
-}
-
 bool attempts_awaits_fresh(const struct attempts *a)
 {
 	const struct route_model *model = attempts_model(a);
@@ -26,7 +15,7 @@ bool attempts_awaits_fresh(const struct attempts *a)
 	for (size_t i = 0; i < model->n_candidates; i++) {
 		const struct candidate *candidate = &model->candidates[i];
 
-		if (!was_asked(a, candidate->backend) &&
+		if (!attempts_was_tried(a, candidate) &&
 		    attempts_exclusion_of(a, candidate, is_panic) == EXCLUDED_SATURATED)
 			return true;
 	}
@@ -36,7 +25,7 @@ bool attempts_awaits_fresh(const struct attempts *a)
 /* Another one was asked already, and is not to be had for the attempt that is left. */
 static bool is_passed_over(const struct attempts *a, const struct candidate *candidate)
 {
-	return a->only_fresh && was_asked(a, candidate->backend);
+	return a->only_fresh && attempts_was_tried(a, candidate);
 }
 
 /* Of what was asked and has a place attempts_next() would have made use. */
@@ -47,7 +36,7 @@ static bool is_hope(const struct attempts *a, const struct candidate *candidate,
 	case EXCLUDED_SATURATED:
 		return !is_passed_over(a, candidate);
 	case EXCLUDED_NOT:
-		return a->spent[at] == 0 || !was_asked(a, candidate->backend);
+		return a->spent[at] == 0 || !attempts_was_tried(a, candidate);
 	default:
 		return false;
 	}

@@ -335,6 +335,23 @@ def test_fallbacks_exhausted():
     added.check_request("small", "b", 429, "rate_limited")
 
 
+def test_a_fallback_on_the_same_backends():
+    """Those that have just failed come after the one that was not asked yet."""
+    fakes = [FakeBackend(name, ["big", "small"]) for name in "abc"]
+    rows = [backend(fake, priority=p) for p, fake in enumerate(fakes)]
+    with Rig(fakes, backends=rows, breaker={"failures": 0, "error_rate": 0},
+             routing={"strategy": "priority_only", "max_retries": 1,
+                      "fallbacks": [{"model": "big", "to": ["small"]}]}) as (daemon, a, b, c):
+        a.default = b.default = {"fault": "rst"}
+        with Counting(daemon) as added:
+            answer = daemon.chat("big")
+        eq((answer.status, answer.header("x-nexus-backend"), answer.header("x-nexus-attempts")),
+           (200, "c", "3"), "the one that is left answers")
+        eq([[e.model for e in fake.log()] for fake in fakes], [["big"], ["big"], ["small"]],
+           "nobody is asked twice")
+        added.check_request("small", "c", 200)
+
+
 def test_fallbacks_are_not_chained():
     daemon, a, b = fallbacks()
     a.default = {"status": 500}

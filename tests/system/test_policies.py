@@ -79,7 +79,7 @@ def test_zones_never_fail_open():
 
 def test_an_alias_that_is_a_fallback():
     daemon, home, cloud, big = fleet()
-    for fakes, want in (((cloud, big), (200, BIG)), ((cloud, big, big, home), (500, HOME))):
+    for fakes, want in (((cloud, big), (200, HOME)), ((cloud, big, big, home), (500, BIG))):
         for fake in fakes:
             fake.behave(*[{"status": 500}] * fakes.count(fake))
         with Counting(daemon) as added:

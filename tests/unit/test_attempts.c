@@ -173,6 +173,25 @@ static void test_demands(void)
 	}
 }
 
+/* Of a fallback on the same backends those come first that have not failed yet. */
+static void test_fallback_on_the_same_backends(void)
+{
+	static struct bed bed;
+	char text[64];
+
+	bed_init(&bed);
+	fleet_discover(&bed.fleet, "a", "m g k");
+	fleet_discover(&bed.fleet, "b", "m k");
+	fleet_discover(&bed.fleet, "d", "f g k");
+	fleet_fallback(&bed.fleet, "k", (const char *const[]){"m", "g", NULL});
+	set_up(&bed, "");
+	bed.fleet.config.routing.max_retries = 1;
+	ask(&bed, "k");
+	is_int(walk(&bed, text, sizeof(text)), ATTEMPTS_EXHAUSTED, "all have failed");
+	is_text(text, "k/a k/b m/c m/a g/d g/a", "c and d before a comes again");
+	bed_done(&bed);
+}
+
 /* The mismatch of a whole chain: every model has candidates, none of them can. */
 static void test_mismatch_of_chain(void)
 {
@@ -488,6 +507,7 @@ int main(void)
 {
 	test_walks();
 	test_demands();
+	test_fallback_on_the_same_backends();
 	test_mismatch_of_chain();
 	test_optional();
 	test_backoff();
