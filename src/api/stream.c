@@ -326,11 +326,16 @@ void stream_tell(struct relay *relay, enum problem problem)
 {
 	bool typed = relay_is_passed(relay);
 	struct buf event;
-	int r;
+	int r = 0;
 
 	buf_init(&event, 4096);
-	r = buf_append_str(&event,
-			   typed ? STR_LITERAL("event: error\ndata: ") : STR_LITERAL("data: "));
+	/* The client has a part of a frame that was too large to be held: it has to end, or the
+	 * event would be the rest of it. Nobody will take it for whole. */
+	if (relay->stream.sse.oversize)
+		r = buf_append_str(&event, STR_LITERAL("\n\n"));
+	if (r == 0)
+		r = buf_append_str(&event, typed ? STR_LITERAL("event: error\ndata: ")
+						 : STR_LITERAL("data: "));
 	if (r == 0)
 		r = typed ? problem_write_event(&event, problem)
 			  : problem_write(&event, problem, NULL, NULL, NULL);

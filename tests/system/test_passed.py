@@ -306,6 +306,20 @@ def test_half_an_event_of_images():
     added.check_request(LABEL, "a", 502, "backend_error")
 
 
+def test_cut_in_a_large_image():
+    daemon, a, _ = two()
+    first = 'data: {"type":"image_generation.partial_image","b64_json":"QUJD"}\n\n'
+    half = 'event: image_generation.completed\ndata: {"b64_json":"' + "A" * 400000
+    a.behave({"body": first + half, "headers": EVENTS})
+    with Counting(daemon) as added:
+        stream = respond(daemon, "/v1/images/generations")
+        n_whole, error = error_of(stream)
+    eq((n_whole, error["code"], stream.is_cut), (2, "upstream_truncated", True),
+       "the error is an event of its own")
+    ok(stream.read_rest().decode().startswith(first + half + "\n\nevent: error\n"), "behind it")
+    added.check_request(LABEL, "a", 502, "backend_error")
+
+
 def test_responses_too_large_to_be_read():
     """Only the last event may be the one that ends a response unread."""
     daemon, a, _ = two()

@@ -503,6 +503,22 @@ def test_huge_frame():
     eq(daemon.stream(MODEL).all_data()[-1], "[DONE]", "and it goes on")
 
 
+def test_cut_in_a_huge_frame():
+    """Its first half cannot be withheld, but the error can be read behind it."""
+    daemon, a, _ = two()
+    first = 'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    half = 'data: {"choices":[{"index":0,"delta":{"content":"' + "z" * 300000
+    for tail in ("", "\n", "\r", "\r\n", "\r\n\r"):
+        a.behave({"fault": "script", "then": "close", "send": [
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + first + half + tail]})
+        with Counting(daemon) as added:
+            stream = daemon.stream(MODEL)
+            events = stream.all_data()
+        check_broken(stream, events, 2, added)
+        ok(stream.read_rest().decode().startswith(first + half + tail) and stream.is_cut,
+           f"the half ends in {tail!r}")
+
+
 def test_legacy_completions_stream():
     daemon, a, _ = two()
     body = json.dumps({"model": MODEL, "prompt": "p", "stream": True}).encode()
