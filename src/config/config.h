@@ -13,6 +13,7 @@
 
 #include "base/attr.h"
 #include "base/buf.h"
+#include "base/log_level.h"
 
 /* Where an item stands in the configuration, for messages; file NULL means built in. */
 struct config_origin {
@@ -117,6 +118,18 @@ struct config_bounds {
 	size_t n;
 };
 
+/* In the order of the words of routing.strategy. */
+enum config_strategy {
+	STRATEGY_SMART,
+	STRATEGY_ROUND_ROBIN,
+	STRATEGY_WEIGHTED,
+	STRATEGY_LEAST_PENDING,
+	STRATEGY_POWER_OF_TWO,
+	STRATEGY_PRIORITY_ONLY,
+	STRATEGY_RANDOM,
+	STRATEGY_SESSION
+};
+
 /* In the order of the words of statsd.dialect. */
 enum config_dialect {
 	DIALECT_PLAIN,
@@ -166,7 +179,7 @@ struct config {
 	size_t n_backends;
 
 	struct {
-		char *strategy;
+		enum config_strategy strategy;
 		char *session_key; /* "user", "prefix" or "header:NAME" */
 		uint64_t max_retries;
 		struct {
@@ -224,8 +237,8 @@ struct config {
 	} statsd;
 
 	struct {
-		char *level;
-		bool json; /* log.format = "json" */
+		enum log_level level; /* in the order of its words, too */
+		bool json;            /* log.format = "json" */
 		enum config_log_requests requests;
 		uint64_t slow;   /* ns */
 		uint64_t sample; /* one in so many */

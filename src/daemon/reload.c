@@ -102,13 +102,9 @@ static void models_changed(void *context)
 
 void reload_apply_log_level(const struct daemon *daemon)
 {
-	enum log_level level;
-
 	log_set_json(daemon->config->log.json);
-	if (daemon->options->has_log_level)
-		log_set_level(daemon->options->log_level);
-	else if (log_level_parse(daemon->config->log.level, &level) == 0)
-		log_set_level(level);
+	log_set_level(daemon->options->has_log_level ? daemon->options->log_level
+						     : daemon->config->log.level);
 }
 
 /* Beside connections, for everything else that takes a descriptor. */

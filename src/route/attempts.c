@@ -25,13 +25,12 @@ int attempts_init(struct attempts *a, const struct route_table *table, struct ro
 {
 	*a = (struct attempts){
 		.table = table,
-		.strategy = strategy_find(table->config->routing.strategy),
+		.strategy = strategy_at(table->config->routing.strategy),
 		.asked = asked,
 		.demand = asked->demand,
 		.random = random,
 		.again_at = ATTEMPTS_NO_MODEL,
 	};
-	assert(a->strategy); /* the schema lists the names */
 	a->tried = &a->few[0];
 	a->ever = &a->few[1];
 	if (table->config->n_backends <= FEW_BACKENDS)

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/strategy.h"
 
-#include <string.h>
-
 /* The list: a strategy is its file and its row here. */
 static const struct strategy *const strategies[] = {
-	&strategy_smart,         &strategy_round_robin,  &strategy_weighted,
-	&strategy_least_pending, &strategy_power_of_two, &strategy_priority_only,
-	&strategy_random,        &strategy_session,
+	[STRATEGY_SMART] = &strategy_smart,
+	[STRATEGY_ROUND_ROBIN] = &strategy_round_robin,
+	[STRATEGY_WEIGHTED] = &strategy_weighted,
+	[STRATEGY_LEAST_PENDING] = &strategy_least_pending,
+	[STRATEGY_POWER_OF_TWO] = &strategy_power_of_two,
+	[STRATEGY_PRIORITY_ONLY] = &strategy_priority_only,
+	[STRATEGY_RANDOM] = &strategy_random,
+	[STRATEGY_SESSION] = &strategy_session,
 };
 
 const struct strategy *strategy_at(size_t index)
 {
 	return index < ARRAY_SIZE(strategies) ? strategies[index] : NULL;
-}
-
-const struct strategy *strategy_find(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(strategies); i++)
-		if (strcmp(name, strategies[i]->name) == 0)
-			return strategies[i];
-	return NULL;
 }

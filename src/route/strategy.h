@@ -28,7 +28,5 @@ extern const struct strategy strategy_smart, strategy_round_robin, strategy_weig
 	strategy_least_pending, strategy_power_of_two, strategy_priority_only, strategy_random,
 	strategy_session;
 
-/* NULL when unknown. */
-const struct strategy *strategy_find(const char *name);
-/* By index, for tests and manuals; NULL past the end. */
+/* By config_strategy; NULL past the last one. */
 const struct strategy *strategy_at(size_t index);

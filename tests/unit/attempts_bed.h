@@ -34,9 +34,7 @@ UNUSED static void bed_init(struct bed *bed)
 	/* So that a walk goes from a to d. */
 	for (size_t i = 0; i < bed->fleet.config.n_backends; i++)
 		bed->fleet.backend_configs[i].priority = i;
-	free(bed->fleet.config.routing.strategy);
-	bed->fleet.config.routing.strategy = strdup("priority_only");
-	fleet_need(bed->fleet.config.routing.strategy);
+	bed->fleet.config.routing.strategy = STRATEGY_PRIORITY_ONLY;
 	bed->table = fleet_build(&bed->fleet, NULL);
 	hash_random_init(&bed->random, (struct hash_seed){3, 4});
 }

@@ -44,7 +44,7 @@ UNUSED static void fleet_init(struct fleet *fleet)
 	fleet->config.routing.aliases = fleet->aliases;
 	fleet->config.routing.fallbacks = fleet->fallbacks;
 	fleet->config.routing.policies = fleet->policies;
-	fleet->config.routing.strategy = strdup("round_robin");
+	fleet->config.routing.strategy = STRATEGY_ROUND_ROBIN;
 	fleet->config.routing.max_retries = 2;
 	fleet->config.routing.weights.priority = 50;
 	fleet->config.routing.weights.load = 30;
@@ -53,7 +53,6 @@ UNUSED static void fleet_init(struct fleet *fleet)
 	fleet->config.metrics.birth_models = 32;
 	fleet->backends = backends_new();
 	fleet->registry = registry_new(&options);
-	fleet_need(fleet->config.routing.strategy);
 	fleet_need(fleet->backends);
 	fleet_need(fleet->registry);
 }
@@ -68,7 +67,6 @@ UNUSED static void fleet_done(struct fleet *fleet)
 	}
 	for (size_t i = 0; i < fleet->config.routing.n_fallbacks; i++)
 		free(fleet->fallbacks[i].to);
-	free(fleet->config.routing.strategy);
 	backends_free(fleet->backends);
 	registry_free(fleet->registry);
 }

@@ -33,14 +33,14 @@ static void test_defaults(void)
 	is_u64(config->timeouts.head, 10 * NS_PER_SEC, "head");
 	is_u64(config->timeouts.total, 600 * NS_PER_SEC, "total");
 	is_u64(config->health.interval, 30 * NS_PER_SEC, "interval");
-	is_text(config->routing.strategy, "smart", "strategy");
+	is_u64(config->routing.strategy, STRATEGY_SMART, "strategy");
 	is_u64(config->routing.weights.priority, 50, "weight of the priority");
 	is_text(config->metrics.path, "/metrics", "metrics path");
 	ok(config->metrics.enabled && !config->metrics.raw_labels, "metrics on, sanitized");
 	ok(!config->statsd.enabled, "statsd off");
 	is_text(config->statsd.address, "udp://127.0.0.1:8125", "statsd address");
 	is_u64(config->statsd.max_packet, 1432, "statsd packets");
-	is_text(config->log.level, "info", "log level");
+	is_u64(config->log.level, LOG_LEVEL_INFO, "log level");
 	is_text(config->credentials_directory, "/etc/nexusd/credentials", "credentials");
 	done(&result);
 }
@@ -147,7 +147,7 @@ static void check_full_statsd(const struct config *config)
 
 static void check_full_routing_and_metrics(const struct config *config)
 {
-	is_text(config->routing.strategy, "random", "strategy");
+	is_u64(config->routing.strategy, STRATEGY_RANDOM, "strategy");
 	is_text(config->routing.session_key, "header:X-Chat", "session_key");
 	is_u64(config->routing.max_retries, 4, "max_retries");
 	is_u64(config->routing.weights.load, 100, "one weight");
@@ -174,7 +174,7 @@ static void check_full_routing_and_metrics(const struct config *config)
 	is_u64(config->metrics.buckets.duration.nano[2], 2500000000, "two and a half seconds");
 	is_u64(config->metrics.buckets.tokens.nano[1], 2000000000, "two tokens");
 	is_u64(config->metrics.buckets.gateway.n, 0, "the built-in ones otherwise");
-	is_text(config->log.level, "debug", "log level");
+	is_u64(config->log.level, LOG_LEVEL_DEBUG, "log level");
 }
 
 static void test_full(void)
@@ -200,6 +200,20 @@ static void test_full(void)
 		       "{ address = \"127.0.0.1:0\"; faces = [ \"metrics\" ]; } );");
 	is_int(result.r, 0, "a port that the kernel chooses may be asked for twice");
 	done(&result);
+}
+
+static void test_words_of_levels(void)
+{
+	for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+		struct result result;
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "log: { level = \"%s\"; };",
+			       log_level_name(level));
+		parse(&result, text);
+		ok(result.config && result.config->log.level == level, "%s", text);
+		done(&result);
+	}
 }
 
 static void test_references(void)
@@ -260,6 +274,7 @@ int main(void)
 {
 	test_defaults();
 	test_full();
+	test_words_of_levels();
 	test_references();
 	test_restart_differences();
 	return tap_done();
