@@ -53,9 +53,12 @@ struct verdict answer_head_judge(struct relay *relay, const struct transfer_head
 
 	relay->status = head->status;
 	relay->head_ns = clock_monotonic_ns();
-	backend_observe_latency(backend, (relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
-	if (outcome != OUTCOME_OK)
+	/* How quickly it refuses is not how quickly it answers. */
+	if (outcome == OUTCOME_OK)
+		backend_observe_latency(backend,
+					(relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
+	else
 		heed_retry_after(relay, head);
 	if (attempts_is_retryable(outcome, head->status))
 		attempt_failed(relay, outcome);

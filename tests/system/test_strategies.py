@@ -5,7 +5,7 @@ import threading
 
 import tap
 from fake_backend import FakeBackend
-from harness import Rig, backend, wait_until
+from harness import Counting, Rig, backend, wait_until
 from tap import eq, ok
 
 MODEL = "llama3:70b"
@@ -131,6 +131,25 @@ def test_session_of_a_header():
             daemon.chat(MODEL, user="the same")
         eq([n - m for n, m in zip(asked(fakes), before)], [2, 2, 2],
            "without the header smart chooses, and equals take turns")
+
+
+def test_refusals_are_not_quick_answers():
+    """Else smart, which goes by this average, would prefer who refuses."""
+    with fleet("smart", {}, max_retries=0) as (daemon, a):
+        def average():
+            rows = daemon.get("/admin/backends", address=daemon.admin_address).json()["backends"]
+            return rows[0]["average_latency_ms"]
+        a.behave({"fault": "slow_head", "gap": 0.005})
+        eq(daemon.chat(MODEL).status, 200, "a slow answer")
+        slow = average()
+        for status in (429, 500, 503, 408, 400, 401, 404):
+            a.behave({"status": status})
+            with Counting(daemon) as added:
+                eq(daemon.chat(MODEL).status, status, f"{status} is relayed")
+            added.check("nexus_requests_total", 1, backend="a", status=str(status))
+            eq(average(), slow, "and no sign of its speed")
+        eq(daemon.chat(MODEL).status, 200, "a quick answer")
+        ok(average() < slow, "is one", (average(), slow))
 
 
 def test_session_of_a_conversation():
