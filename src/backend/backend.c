@@ -45,6 +45,11 @@ struct backend *backend_unref(struct backend *backend)
 	return NULL;
 }
 
+bool backend_is_shared(const struct backend *backend)
+{
+	return atomic_load_explicit(&backend->references, memory_order_acquire) > 1;
+}
+
 void backend_observe_latency(struct backend *backend, uint64_t usec)
 {
 	uint64_t old = atomic_load_explicit(&backend->ema_usec, memory_order_relaxed);
@@ -209,18 +214,6 @@ uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_co
 	uint64_t open_ns = breaker_wait_ns(&backend->breaker, breaker);
 
 	return held_ns > open_ns ? held_ns : open_ns;
-}
-
-void backend_forget(struct backend *backend, bool stays_healthy)
-{
-	int health = atomic_load_explicit(&backend->health, memory_order_relaxed);
-
-	if (!stays_healthy || health != BACKEND_HEALTHY)
-		atomic_store_explicit(&backend->health, BACKEND_UNKNOWN, memory_order_relaxed);
-	atomic_store_explicit(&backend->held_until_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&backend->pause_told_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&backend->rejects_usage_option, false, memory_order_relaxed);
-	breaker_reset(&backend->breaker);
 }
 
 const char *backend_status_name(const struct backend *backend)

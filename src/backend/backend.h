@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A backend as all threads see it: its name and its live state as atomics. It survives reloads by
- * name, and as one of several addresses of a host only with its address. It is freed when neither
- * the main thread nor any route table names it. Lists of models are the main thread's alone.
+ * name for as long as it is the same server, asked with the same key. It is freed when neither the
+ * main thread nor any route table names it. Lists of models are the main thread's alone.
  */
 #pragma once
 
@@ -49,6 +49,8 @@ struct backend {
 	struct breaker breaker;
 
 	/* main thread only */
+	uint64_t
+		service; /* type, url and key as a number: with another one it is another backend */
 	char address[INET6_ADDRSTRLEN]; /* what is known of a host's, in digits; "" nothing */
 	struct backend_model *models;
 	size_t n_models;
@@ -59,6 +61,8 @@ struct backend *backend_new(struct str name) MUST_CHECK;
 struct backend *backend_ref(struct backend *backend);
 /* Any thread; accepts NULL, returns NULL. */
 struct backend *backend_unref(struct backend *backend);
+/* Is there a reference beside the caller's? */
+bool backend_is_shared(const struct backend *backend);
 
 /* first sample sets, then (sample + 4 * old) / 5. Any thread. */
 void backend_observe_latency(struct backend *backend, uint64_t usec);
@@ -99,9 +103,6 @@ void backend_hold(struct backend *backend, uint64_t until_ns);
 uint64_t backend_held_ns(const struct backend *backend);
 /* For how long yet it is left alone, held or by its open circuit; 0 when it is not. */
 uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_config *breaker);
-/* It may be another server now, so that what it did before says nothing; `stays_healthy`: but it is
- * healthy if it was. Main thread. */
-void backend_forget(struct backend *backend, bool stays_healthy);
 /* "draining", else "healthy", "unhealthy", "unknown" */
 const char *backend_status_name(const struct backend *backend);
 

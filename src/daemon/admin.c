@@ -79,8 +79,10 @@ static void write_config(struct jsonw *w, const struct daemon *daemon)
 	jsonw_object_end(w);
 }
 
-static void write_fleet(struct jsonw *w, const struct route_table *table)
+static void write_fleet(struct jsonw *w, const struct daemon *daemon)
 {
+	const struct route_table *table = daemon->table;
+	const struct backend *leaving;
 	size_t total = 0, healthy = 0, draining = 0;
 	int64_t pending = 0;
 
@@ -94,6 +96,8 @@ static void write_fleet(struct jsonw *w, const struct route_table *table)
 		draining += backend_is_draining(backend);
 		pending += atomic_load_explicit(&backend->pending, memory_order_relaxed);
 	}
+	for (size_t i = 0; (leaving = fleet_leaving(daemon->fleet, i)); i++)
+		pending += atomic_load_explicit(&leaving->pending, memory_order_relaxed);
 	jsonw_object(w, "backends");
 	jsonw_u64(w, "total", total);
 	jsonw_u64(w, "healthy", healthy);
@@ -116,7 +120,7 @@ static int write_status(const struct daemon *daemon, struct buf *out)
 	jsonw_u64(&w, "pid", (uint64_t)getpid());
 	jsonw_u64(&w, "uptime_seconds", up_ns / NS_PER_SEC);
 	jsonw_u64(&w, "workers", daemon->n_workers);
-	write_fleet(&w, daemon->table);
+	write_fleet(&w, daemon);
 	write_listeners(&w, daemon);
 	write_config(&w, daemon);
 	jsonw_object_end(&w);

@@ -4,16 +4,21 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "config/config_expand.h"
 #include "http/server.h"
 #include "upstream/client.h"
 
 struct fleet {
-	pthread_mutex_t mutex;     /* around the next two */
+	pthread_mutex_t mutex;     /* around what follows, to the blank line */
 	struct route_table *table; /* a reference */
 	uint64_t configured_msec;  /* when its configuration came into force */
+	struct backend **leaving;  /* references: no longer in the table */
+	size_t n_leaving;
+
 	uint64_t started_ns, started_msec;
 };
 
@@ -28,12 +33,80 @@ static struct route_table *take_table(struct fleet *fleet)
 	return table;
 }
 
+static bool has(const struct route_table *table, const struct backend *backend)
+{
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		if (table->backends[i] == backend)
+			return true;
+	return false;
+}
+
+/* Is its name configured, but nothing at the address that it was drained at? */
+static bool is_absent(const struct backend *backend, const struct route_table *table)
+{
+	struct str name = str_of(backend->name);
+	bool is_configured = false;
+	unsigned drain = atomic_load_explicit(&backend->drain, memory_order_relaxed);
+
+	if (!(drain & BACKEND_DRAIN_ADDRESS))
+		return false;
+	name.n = strcspn(backend->name, "@");
+	for (size_t i = 0; i < table->config->n_backends; i++) {
+		const struct backend_config *config = &table->config->backends[i];
+
+		if (!str_eq((struct str){config->name, config_name_length(config)}, name))
+			continue;
+		if (strcmp(table->backends[i]->address, backend->address) == 0)
+			return false;
+		is_configured = true;
+	}
+	return is_configured;
+}
+
+/* Requests may run there yet, or the operator wants none there should its address come back. */
+static bool is_leaving(struct backend *backend, const struct route_table *table)
+{
+	if (has(table, backend))
+		return false;
+	if (!is_absent(backend, table))
+		(void)backend_undrain(backend);
+	return backend_is_shared(backend) || backend_is_draining(backend);
+}
+
+/* Without memory nobody sees them go. */
+static void note_leaving(struct fleet *fleet, const struct route_table *before,
+			 const struct route_table *table)
+{
+	size_t n_before = before ? before->config->n_backends : 0, n = 0;
+	struct backend **leaving =
+		calloc(fleet->n_leaving + n_before + 1, sizeof(struct backend *));
+
+	for (size_t i = 0; leaving && i < fleet->n_leaving + n_before; i++) {
+		struct backend *backend =
+			i < n_before ? before->backends[i] : fleet->leaving[i - n_before];
+
+		if (is_leaving(backend, table))
+			leaving[n++] = backend_ref(backend);
+	}
+	for (size_t i = 0; i < fleet->n_leaving; i++)
+		backend_unref(fleet->leaving[i]);
+	free(fleet->leaving);
+	fleet->leaving = leaving;
+	fleet->n_leaving = n;
+}
+
+struct backend *fleet_leaving(const struct fleet *fleet, size_t i)
+{
+	return i < fleet->n_leaving ? fleet->leaving[i] : NULL;
+}
+
 void fleet_set(struct fleet *fleet, struct route_table *table)
 {
 	struct route_table *before;
 
 	pthread_mutex_lock(&fleet->mutex);
 	before = fleet->table;
+	note_leaving(fleet, before, table);
 	fleet->table = route_table_ref(table);
 	/* A table is built anew for new models, too. */
 	if (!before || before->config != table->config)
@@ -54,16 +127,50 @@ static const struct backend *next_backend(const struct route_table *table, size_
 	return NULL;
 }
 
-static void collect_pending(void *context, provider_emit_fn *emit, void *emitter)
+/* Of those that leave, from `first` on. */
+static int64_t count_leaving(const struct fleet *fleet, size_t first, const char *name)
 {
-	struct route_table *table = take_table(context);
+	int64_t sum = 0;
+
+	for (size_t i = first; i < fleet->n_leaving; i++)
+		if (strcmp(fleet->leaving[i]->name, name) == 0)
+			sum += (int64_t)backend_load(fleet->leaving[i]);
+	return sum;
+}
+
+static bool is_counted(const struct fleet *fleet, size_t n_leaving, const char *name)
+{
 	const struct backend *backend;
 	size_t cursor = 0;
 
-	while ((backend = next_backend(table, &cursor)))
+	for (size_t i = 0; i < n_leaving; i++)
+		if (strcmp(fleet->leaving[i]->name, name) == 0)
+			return true;
+	while ((backend = next_backend(fleet->table, &cursor)))
+		if (strcmp(backend->name, name) == 0)
+			return true;
+	return false;
+}
+
+static void collect_pending(void *context, provider_emit_fn *emit, void *emitter)
+{
+	struct fleet *fleet = context;
+	const struct backend *backend;
+	size_t cursor = 0;
+
+	pthread_mutex_lock(&fleet->mutex);
+	while ((backend = next_backend(fleet->table, &cursor)))
 		emit(emitter, (struct str[]){str_of(backend->name)},
-		     atomic_load_explicit(&backend->pending, memory_order_relaxed));
-	route_table_unref(table);
+		     atomic_load_explicit(&backend->pending, memory_order_relaxed) +
+			     count_leaving(fleet, 0, backend->name));
+	for (size_t i = 0; i < fleet->n_leaving; i++) {
+		const char *name = fleet->leaving[i]->name;
+		int64_t pending = count_leaving(fleet, i, name);
+
+		if (pending > 0 && !is_counted(fleet, i, name))
+			emit(emitter, (struct str[]){str_of(name)}, pending);
+	}
+	pthread_mutex_unlock(&fleet->mutex);
 }
 
 static void collect_up(void *context, provider_emit_fn *emit, void *emitter)
@@ -247,6 +354,9 @@ struct fleet *fleet_free(struct fleet *fleet)
 {
 	if (!fleet)
 		return NULL;
+	for (size_t i = 0; i < fleet->n_leaving; i++)
+		backend_unref(fleet->leaving[i]);
+	free(fleet->leaving);
 	route_table_unref(fleet->table);
 	pthread_mutex_destroy(&fleet->mutex);
 	free(fleet);

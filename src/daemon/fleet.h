@@ -17,3 +17,7 @@ struct fleet *fleet_new(struct registry *registry, uint64_t started_ns) MUST_CHE
 struct fleet *fleet_free(struct fleet *fleet);
 /* Takes a reference. */
 void fleet_set(struct fleet *fleet, struct route_table *table);
+/* The backends that left with an earlier table, while requests that began with that one may run
+ * there, and those drained at an address that their host no longer has: borrowed, until the next
+ * fleet_set(); NULL behind the last. Main thread. */
+struct backend *fleet_leaving(const struct fleet *fleet, size_t i);

@@ -255,7 +255,8 @@ int reload_backends_up(struct daemon *daemon)
 	daemon->backends = inputs.backends = backends_new();
 	daemon->queue = queue_new();
 	if (!daemon->backends || !daemon->queue || !(daemon->prober = prober_new(&inputs)) ||
-	    watch_addresses(daemon) < 0 || prober_configure(daemon->prober, daemon->config) < 0)
+	    watch_addresses(daemon) < 0 || succession_introduce(daemon, daemon->config) < 0 ||
+	    prober_configure(daemon->prober, daemon->config) < 0)
 		return -ENOMEM;
 	return renew_table(daemon);
 }

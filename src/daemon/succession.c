@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "config/config_expand.h"
 #include "daemon/daemon_state.h"
 
@@ -13,9 +14,9 @@
 /* Those in force under one name of the configuration. */
 struct kin {
 	struct backend *any, *same; /* the last one with the same address; NULL: there is none */
-	int health; /* of the same server, as far as is known: the address of one that was alone may
-		     * not be */
-	unsigned drain; /* what of it is for all of them */
+	struct backend *server; /* the same server, as far as is known: the address of one that was
+				 * alone may not be */
+	unsigned drain;         /* what of it is for all of them */
 };
 
 /* In the configuration: without the number of an address. */
@@ -29,9 +30,17 @@ static bool is_kin(const struct backend_config *a, const struct backend_config *
 	return str_eq(name_of(a), name_of(b));
 }
 
-static bool is_same_service(const struct backend_config *a, const struct backend_config *b)
+static bool is_at_same_url(const struct backend_config *a, const struct backend_config *b)
 {
-	return a->type == b->type && a->url && b->url && strcmp(a->url, b->url) == 0;
+	return a->type == b->type && str_eq(str_of(a->url), str_of(b->url));
+}
+
+/* What a backend did elsewhere, or was told because of another key, says nothing. */
+static uint64_t service_of(const struct backend_config *config)
+{
+	uint64_t hash = hash_stable(0, str_of(backend_type_name(config->type)));
+
+	return hash_stable(hash_stable(hash, str_of(config->url)), str_of(config->authorization));
 }
 
 static unsigned drain_of(const struct backend *backend)
@@ -47,9 +56,9 @@ static int health_of(const struct backend *backend)
 static struct kin find_kin(const struct route_table *table, const struct backend_config *config,
 			   const char *address)
 {
-	struct kin kin = {.health = BACKEND_UNKNOWN};
+	struct kin kin = {.any = NULL};
 
-	for (size_t i = 0; i < table->config->n_backends; i++) {
+	for (size_t i = 0; table && i < table->config->n_backends; i++) {
 		struct backend *backend = table->backends[i];
 
 		if (!is_kin(&table->config->backends[i], config))
@@ -59,8 +68,8 @@ static struct kin find_kin(const struct route_table *table, const struct backend
 		if (address[0] && strcmp(backend->address, address) == 0)
 			kin.same = backend;
 		if ((kin.same == backend || !backend->address[0]) &&
-		    is_same_service(&table->config->backends[i], config))
-			kin.health = health_of(backend);
+		    is_at_same_url(&table->config->backends[i], config))
+			kin.server = backend;
 	}
 	return kin;
 }
@@ -72,32 +81,89 @@ static const char *address_of(const struct daemon *daemon, const struct backend_
 	return address_book_alone(daemon->address_book, config->name);
 }
 
+/* Is it the one that `config` asks for? Behind a plain name libcurl finds the way: whatever the
+ * address, it stays the same backend. */
+static bool is_meant(const struct backend *backend, const struct backend_config *config)
+{
+	return backend && str_eq(str_of(backend->name), str_of(config->name)) &&
+	       backend->service == service_of(config) &&
+	       (!config->address || strcmp(backend->address, config->address) == 0);
+}
+
+static struct backend *find_in_force(const struct route_table *table,
+				     const struct backend_config *config)
+{
+	for (size_t i = 0; table && i < table->config->n_backends; i++)
+		if (is_meant(table->backends[i], config))
+			return backend_ref(table->backends[i]);
+	return NULL;
+}
+
+/* It has still something to do. Without a drain: that was of another configuration or address. */
+static struct backend *find_leaving(const struct fleet *fleet, const struct backend_config *config)
+{
+	struct backend *backend;
+
+	for (size_t i = 0; (backend = fleet_leaving(fleet, i)); i++) {
+		if (!is_meant(backend, config))
+			continue;
+		(void)backend_undrain(backend);
+		return backend_ref(backend);
+	}
+	return NULL;
+}
+
+/* Before its host lost the address that it has now again? */
+static bool was_drained(const struct fleet *fleet, const struct backend_config *config,
+			const char *address)
+{
+	const struct backend *backend;
+
+	for (size_t i = 0; address[0] && (backend = fleet_leaving(fleet, i)); i++) {
+		struct str name = {backend->name, strcspn(backend->name, "@")};
+
+		if (str_eq(name, name_of(config)) && strcmp(backend->address, address) == 0 &&
+		    (drain_of(backend) & BACKEND_DRAIN_ADDRESS))
+			return true;
+	}
+	return false;
+}
+
+/* What is known of its host, until it is asked itself. -ENOMEM. */
+static int describe(struct backend *backend, const struct kin *kin)
+{
+	int health = kin->server ? health_of(kin->server) : BACKEND_UNKNOWN;
+
+	/* The other key may have been the reason. */
+	if (health == BACKEND_UNHEALTHY && kin->server->service != backend->service)
+		health = BACKEND_UNKNOWN;
+	atomic_store_explicit(&backend->health, health, memory_order_relaxed);
+	return kin->any ? backend_copy_models(backend, kin->any) : 0;
+}
+
 /* A reference; NULL for no memory. */
 static struct backend *make_backend(const struct daemon *daemon,
 				    const struct backend_config *config)
 {
 	const char *address = address_of(daemon, config);
+	bool is_drained = was_drained(daemon->fleet, config, address);
 	struct kin kin = find_kin(daemon->table, config, address);
-	struct backend *backend;
+	struct backend *backend = find_in_force(daemon->table, config);
 
-	if (kin.same && strcmp(kin.same->name, config->name) == 0)
-		return backend_ref(kin.same);
-	backend = backend_new(str_of(config->name));
+	if (backend)
+		return backend;
+	backend = find_leaving(daemon->fleet, config);
+	if (!backend)
+		backend = backend_new(str_of(config->name));
 	if (!backend)
 		return NULL;
+	backend->service = service_of(config);
 	memcpy(backend->address, address, strlen(address) + 1);
-	if (kin.any && backend_copy_models(backend, kin.any) < 0)
+	if (describe(backend, &kin) < 0)
 		return backend_unref(backend);
-	atomic_store_explicit(&backend->health, kin.health, memory_order_relaxed);
+	if (is_drained)
+		(void)backend_drain(backend, BACKEND_DRAIN_ADDRESS);
 	return backend;
-}
-
-/* Behind a plain name libcurl finds the way: whatever the address, it stays the same backend. */
-static bool is_known(const struct daemon *daemon, const struct backend_config *config)
-{
-	const struct backend *known = backends_find(daemon->backends, str_of(config->name));
-
-	return known && (!config->address || strcmp(known->address, config->address) == 0);
 }
 
 int succession_introduce(struct daemon *daemon, const struct config *config)
@@ -105,7 +171,8 @@ int succession_introduce(struct daemon *daemon, const struct config *config)
 	for (size_t i = 0; i < config->n_backends; i++) {
 		struct backend *backend;
 
-		if (is_known(daemon, &config->backends[i]))
+		if (is_meant(backends_find(daemon->backends, str_of(config->backends[i].name)),
+			     &config->backends[i]))
 			continue;
 		backend = make_backend(daemon, &config->backends[i]);
 		if (!backend)

@@ -26,7 +26,6 @@ struct plan {
 	struct backend *backend; /* of the list of backends */
 	struct probe *probe;
 	bool is_new;                  /* the probe was made for this set */
-	bool is_other_server;         /* than the backend was so far */
 	struct backend_model *models; /* to be taken over, when there are any */
 	size_t n_models;
 };
@@ -41,19 +40,14 @@ static bool is_same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool is_same_server(const struct backend_config *a, const struct backend_config *b)
-{
-	return a->type == b->type && is_same_text(a->url, b->url) &&
-	       is_same_text(a->address, b->address);
-}
-
 /* Would the checks go there in the same way, and mean the same? */
 static bool is_same_check(const struct backend_config *a, const struct backend_config *b)
 {
-	return is_same_server(a, b) && a->optional == b->optional &&
-	       (a->n_models > 0) == (b->n_models > 0) &&
+	return a->type == b->type && is_same_text(a->url, b->url) &&
+	       is_same_text(a->address, b->address) &&
 	       is_same_text(a->authorization, b->authorization) &&
-	       is_same_text(a->ca_file, b->ca_file);
+	       is_same_text(a->ca_file, b->ca_file) && a->optional == b->optional &&
+	       (a->n_models > 0) == (b->n_models > 0);
 }
 
 static void tick_fire(struct timer *timer)
@@ -133,20 +127,10 @@ static int make_demo_model(struct plan *plan)
 	return 0;
 }
 
-/* It had no probe. */
-static bool was_demo(const struct prober *prober, const char *name)
-{
-	for (size_t i = 0; prober->config && i < prober->config->n_backends; i++)
-		if (!prober->probes[i] && strcmp(prober->config->backends[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static int plan_backend(struct prober *prober, const struct backend_config *config,
 			const struct map *old_probes, struct plan *plan)
 {
 	struct probe *old = map_find(old_probes, str_of(config->name));
-	const struct backend_config *before = NULL;
 	int r = 0;
 
 	plan->backend = backends_obtain(prober->inputs.backends, str_of(config->name));
@@ -158,14 +142,11 @@ static int plan_backend(struct prober *prober, const struct backend_config *conf
 		r = make_demo_model(plan);
 	if (r < 0 || is_demo(config))
 		return r;
-	if (old && old->backend == plan->backend)
-		before = &old->config->backends[old->index];
-	if (before && is_same_check(before, config)) {
+	if (old && old->backend == plan->backend &&
+	    is_same_check(&old->config->backends[old->index], config)) {
 		plan->probe = old;
 		return 0;
 	}
-	plan->is_other_server =
-		before ? !is_same_server(before, config) : was_demo(prober, config->name);
 	plan->probe = probe_new(&prober->inputs, &prober->random, plan->backend);
 	plan->is_new = plan->probe != NULL;
 	return plan->probe ? 0 : -ENOMEM;
@@ -222,12 +203,8 @@ static void put_in_force(struct config *config, size_t index, const struct plan 
 		return;
 	}
 	probe_configure(plan->probe, config, index);
-	if (!plan->is_new)
-		return;
-	/* What was known of it under another address, or with another key, says nothing; but
-	 * whoever was healthy there is believed to be so until it is checked. */
-	backend_forget(backend, !plan->is_other_server);
-	probe_start(plan->probe);
+	if (plan->is_new)
+		probe_start(plan->probe);
 }
 
 int prober_configure(struct prober *prober, struct config *config)

@@ -33,7 +33,7 @@ struct prober_inputs {
 struct prober *prober_new(const struct prober_inputs *inputs) MUST_CHECK;
 struct prober *prober_free(struct prober *prober);
 /* Starts probing what `config` (a reference is taken) names and stops the rest; unchanged backends
- * keep their schedule, edited ones are unknown until their next result. Backends with stated models
+ * keep their schedule, edited ones are checked at once. Backends with stated models
  * get exactly those; demo is healthy at once; an optional backend that never answered stays
  * unknown. Dropping backends from the list is the caller's. -ENOMEM leaves the old set in force. */
 int prober_configure(struct prober *prober, struct config *config) MUST_CHECK;

@@ -91,6 +91,7 @@ EXTRA_DIST += \
 	tests/system/test_statsd.py \
 	tests/system/test_strategies.py \
 	tests/system/test_stream.py \
+	tests/system/test_succession.py \
 	tests/system/test_tls.py \
 	tests/system/test_tools.py \
 	tests/system/test_upload.py \

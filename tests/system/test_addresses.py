@@ -206,7 +206,7 @@ def is_becoming(rig, what, **statuses):
 
 
 def test_a_drain_follows_its_address():
-    with (rig := Servers([1, 2, 3], at_first=[1, 2], host="localhost")) as (daemon, *fakes):
+    with (rig := Servers([1, 2, 3, 4], at_first=[1, 2], host="localhost")) as (daemon, *fakes):
         rig.wait(1, 2)
         drain(daemon, endpoint(1))
         rig.name(2, 3)
@@ -215,7 +215,7 @@ def test_a_drain_follows_its_address():
         rig.wait(1, 2)
         answers = [daemon.chat(MODEL).header("x-nexus-backend") for _ in range(4)]
         eq(sorted(set(answers)), [endpoint(1), endpoint(2)], "it gets requests")
-        eq([len(fake.log()) for fake in fakes], [0, 2, 2], "the drained one got none")
+        eq([len(fake.log()) for fake in fakes], [0, 2, 2, 0], "the drained one got none")
         drain(daemon, endpoint(1))
         rig.name(3)
         is_becoming(rig, "left alone it drains on", plain="draining")
@@ -224,9 +224,18 @@ def test_a_drain_follows_its_address():
                     _1="healthy", _2="draining")
         eq(rig.addresses(), [address(2), address(3)], "by the address")
         drain(daemon, endpoint(1))
-        rig.name(1, 2, 3)
+        rig.name(2, 3, 4)
         is_becoming(rig, "nor when all of them are drained, each for itself",
                     _1="draining", _2="draining", _3="healthy")
+        rig.name(1, 2, 3, 4)
+        is_becoming(rig, "an address that was gone for a while comes back drained",
+                    _1="draining", _2="draining", _3="healthy", _4="draining")
+        drain(daemon, endpoint(4), "undrain")
+        rig.name(2, 3, 4)
+        is_becoming(rig, "and undrained", _1="draining", _2="draining", _3="healthy")
+        rig.name(1, 2, 3, 4)
+        is_becoming(rig, "it comes back so",
+                    _1="draining", _2="draining", _3="healthy", _4="healthy")
 
 
 def test_a_drain_of_the_name_is_for_all_of_its_addresses():

@@ -121,8 +121,11 @@ def test_a_backend_that_leaves_finishes_its_streams():
             streams = held_streams(daemon, 20)
             ok(reload(daemon, 1, backends=[backend(b)]), "its backend leaves the configuration")
             eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "what is new goes elsewhere")
-            eq(daemon.metrics().select("nexus_pending_requests"), [({"backend": "b"}, 0.0)],
-               "its gauges are gone")
+            eq(sorted((labels["backend"], value) for labels, value
+                      in daemon.metrics().select("nexus_pending_requests")),
+               [("a", 20.0), ("b", 0.0)], "what still runs there is seen")
+            eq([labels for labels, _ in daemon.metrics().select("nexus_backend_up")],
+               [{"backend": "b"}], "its other gauges are gone")
             eq({e.outcome for e in a.log()}, {None}, "its streams run on")
             ok(reload(daemon, 2, backends=[{**backend(b), "name": "a"}]),
                "another server takes its name")

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a state is: a reload gives a backend another url, type or key, takes it away or brings it
+back, while requests run at the one before."""
+import pathlib
+import signal
+import tempfile
+import threading
+
+import tap
+from fake_backend import FakeBackend
+from harness import Counting, Rig, backend, wait_until
+from tap import eq, ok
+
+MODEL = "m"
+
+
+def reload(daemon, n, **options):
+    """The n-th reload."""
+    daemon.config_path.write_text(daemon.make_config(**options))
+    daemon.kill(signal.SIGHUP)
+    ok(wait_until(lambda: daemon.metrics().sum("nexus_config_reloads_total",
+                                               result="success") == n), f"reload {n}")
+
+
+def row_of(daemon, name):
+    answer = daemon.get("/admin/backends", address=daemon.admin_address)
+    return next(row for row in answer.json()["backends"] if row["name"] == name)
+
+
+class Held:
+    """A request that is answered as `behaviour` says when the gate opens."""
+
+    def __init__(self, daemon, fake, **behaviour):
+        self._fake = fake
+        n_before = len(fake.log())
+        fake.behave({"gate_head": "held", **behaviour})
+        self._thread = threading.Thread(target=self._run, args=(daemon,), daemon=True)
+        self._thread.start()
+        ok(fake.wait(lambda: len(fake.log()) > n_before), "a request is at the one before")
+
+    def _run(self, daemon):
+        self._answer = daemon.chat(MODEL)
+
+    def answer(self):
+        self._fake.gate("held").release()
+        self._thread.join(30)
+        return self._answer
+
+
+def test_what_the_one_before_says():
+    """A refusal that comes late is not the next one's."""
+    old, new = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    options = {"breaker": {"failures": 1, "open": 600}, "routing": {"max_retries": 0}}
+    cases = [({"status": 429, "retry_after": 600}, {"url": new.url}),
+             ({"status": 503}, {"url": new.url}),
+             ({"status": 503}, {"type": "llamacpp"})]
+    with Rig([old, new], backends=[backend(old)], **options) as (daemon, *_):
+        for n, (late, change) in enumerate(cases):
+            held = Held(daemon, old, **late)
+            reload(daemon, 2 * n + 1, backends=[{**backend(old), **change}], **options)
+            eq(held.answer().status, late["status"], "it is refused")
+            row = row_of(daemon, "a")
+            eq((row["held_seconds"], row["circuit"]), (0, "closed"),
+               f"the one after it, by {', '.join(change)}, is not blamed")
+            eq(daemon.chat(MODEL).json()["x_backend"], "b" if "url" in change else "a",
+               "and serves")
+            reload(daemon, 2 * n + 2, backends=[backend(old)], **options)
+
+
+def test_another_key():
+    fake = FakeBackend("a", [MODEL])
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        key = pathlib.Path(folder, "key")
+        key.touch(0o600)
+        key.write_text("sk-first")
+        options = {"backends": [backend(fake, credential="key")]}
+        with Rig([fake], env={"CREDENTIALS_DIRECTORY": folder}, **options) as (daemon, a):
+            a.behave({"status": 429, "retry_after": 600})
+            eq(daemon.chat(MODEL).status, 429, "the key is used up")
+            ok(row_of(daemon, "a")["held_seconds"] > 500, "the backend is left alone")
+            key.write_text("sk-second")
+            reload(daemon, 1, **options)
+            held = Held(daemon, a, status=429, retry_after=600)
+            key.write_text("sk-third")
+            reload(daemon, 2, **options)
+            eq(held.answer().status, 429, "with another one it is not, nor with a third one")
+            eq(daemon.chat(MODEL).status, 200, "whatever the second one met")
+            eq(a.log()[-1].header("authorization"), "Bearer sk-third", "that is the one")
+
+
+def test_what_changes_nothing():
+    """The circuit and the pause are the server's: another way to check it does not end them."""
+    fake = FakeBackend("a", [MODEL])
+    breaker = {"failures": 1, "open": 600}
+    with Rig([fake], backends=[backend(fake)], breaker=breaker) as (daemon, a):
+        a.behave({"status": 429, "retry_after": 600})
+        eq(daemon.chat(MODEL).status, 429, "it is to be left alone")
+        rows = [{**backend(fake), "optional": True}, backend(fake, discover=True)]
+        for n, row in enumerate(rows, 1):
+            reload(daemon, n, backends=[row], breaker=breaker)
+            ok(row_of(daemon, "a")["held_seconds"] > 500, "and still is")
+
+
+def test_places_of_who_comes_back():
+    fake, other = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    one, two = backend(fake, max_concurrent=1, priority=1), backend(other, priority=2)
+    options = {"routing": {"strategy": "priority_only"}}
+    with Rig([fake, other], backends=[one, two], **options) as (daemon, a, _):
+        a.behave({"gate": "held", "chunks": 2})
+        stream = daemon.stream(MODEL)
+        stream.next_data()
+        eq(len(a.log()), 1, "a stream runs at a")
+        reload(daemon, 1, backends=[two], **options)
+        eq(daemon.get("/admin/status", address=daemon.admin_address).json()["in_flight"], 1,
+           "it is still counted when a was removed")
+        eq(daemon.metrics().sum("nexus_pending_requests", backend="a"), 1, "under its name")
+        reload(daemon, 2, backends=[one, two], **options)
+        with Counting(daemon) as added:
+            eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "its place is taken yet")
+        added.check("nexus_requests_total", 1, backend="b", status="200")
+        reload(daemon, 3, backends=[{**one, "url": other.url}], **options)
+        eq(daemon.chat(MODEL).json()["x_backend"], "b", "but none of another server's")
+        a.gate("held").release(10)
+        eq(stream.all_data()[-1], "[DONE]", "the stream ends whole")
+        reload(daemon, 4, backends=[one], **options)
+        eq(daemon.chat(MODEL).json()["x_backend"], "a", "and the place is free")
+        eq(daemon.settled().sum("nexus_pending_requests"), 0, "nothing is left over")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
