@@ -27,6 +27,7 @@ struct api *api_new(const struct api_inputs *inputs)
 	hash_random_init(&api->random, hash_seed_new());
 	record_init(&api->series, inputs->registry);
 	pause_init(&api->pause);
+	renderings_init(&api->renderings);
 	request_log_init(&api->log, inputs->loop, inputs->registry, inputs->slab);
 	return api;
 }
@@ -94,6 +95,7 @@ static struct request *request_new(struct api *api, struct exchange *exchange)
 	request->use = table_take(api);
 	request->table = request->use->table;
 	request->error_type = ERROR_TYPE_NONE;
+	list_init(&request->rendering);
 	request_id_choose(request->id, exchange_header(exchange, "X-Request-Id"), &api->random);
 	exchange->user = request;
 	record_begin(request);
@@ -113,7 +115,7 @@ static void request_end(struct request *request, bool delivered)
 	pieces_free(request->pieces);
 	form_end(request);
 	control_call_unref(request->call);
-	request->api->n_renderings -= request->is_rendering;
+	renderings_leave(request);
 	table_drop(request->use);
 	free(request);
 }
@@ -194,8 +196,10 @@ static void drained(struct exchange *exchange)
 
 	if (request->relay)
 		relay_drained(request->relay);
-	else if (request->pieces)
+	else if (request->pieces) {
+		renderings_move_on(request);
 		pieces_drained(request->pieces);
+	}
 }
 
 static void gone(struct exchange *exchange)

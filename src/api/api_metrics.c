@@ -4,6 +4,7 @@
 
 #include "api/api_state.h"
 #include "api/pieces.h"
+#include "api/renderings.h"
 #include "api/request.h"
 #include "api/stats_json.h"
 #include "base/clock.h"
@@ -15,21 +16,6 @@
 
 /* Far above what the series budget allows. */
 #define RENDERING_MAX_BYTES (256u << 20)
-
-/* They may be large and their readers slow: so many at a time, for each worker. */
-#define RENDERINGS_MAX 4
-
-static bool begin_rendering(struct request *request)
-{
-	if (request->api->n_renderings == RENDERINGS_MAX) {
-		request_problem(request, PROBLEM_OVERLOADED,
-				"Too many clients are still reading the metrics.", NULL, NULL);
-		return false;
-	}
-	request->api->n_renderings++;
-	request->is_rendering = true;
-	return true;
-}
 
 static int next_piece(void *context, struct buf *out)
 {
@@ -53,8 +39,7 @@ void api_metrics(struct request *request)
 	struct buf body;
 	int r = -ENOMEM;
 
-	if (!begin_rendering(request))
-		return;
+	renderings_enter(request);
 	if (selection_parse(registry, request->query, only))
 		options.only = only;
 	buf_init(&body, RENDERING_MAX_BYTES);
@@ -82,8 +67,7 @@ void api_stats(struct request *request)
 	struct buf body;
 	int r;
 
-	if (!begin_rendering(request))
-		return;
+	renderings_enter(request);
 	statsd_status(request->api->in.statsd, &statsd);
 	inputs.statsd = (struct stats_json_statsd){
 		.enabled = statsd.is_enabled,

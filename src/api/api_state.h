@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/record.h"
+#include "api/renderings.h"
 #include "api/request.h"
 #include "api/request_log.h"
 
@@ -12,7 +13,7 @@ struct api {
 	struct table_use *use; /* the route table in force; set before the first request */
 	struct timer pause;    /* see pause.h */
 	struct hash_random random;
-	unsigned n_renderings; /* of the metrics, being read by clients */
+	struct renderings renderings;
 	struct record_series series;
 	struct request_log log;
 };

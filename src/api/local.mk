@@ -41,6 +41,8 @@ libnexusd_a_SOURCES += \
 	src/api/relay_queue.c \
 	src/api/relay_queue.h \
 	src/api/relay_state.h \
+	src/api/renderings.c \
+	src/api/renderings.h \
 	src/api/reply_head.c \
 	src/api/reply_head.h \
 	src/api/request.c \

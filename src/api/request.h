@@ -92,7 +92,7 @@ struct request {
 	struct control_call *call; /* that it waits for, or NULL */
 	struct relay *relay;
 	struct pieces *pieces; /* a document that is sent piece by piece; NULL */
-	bool is_rendering;     /* counted in api->n_renderings */
+	struct list rendering; /* in api->renderings */
 };
 
 /* Replies with a row of problem.def. `message`, `param`, `context` as in problem_write(). */
