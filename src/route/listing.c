@@ -53,21 +53,14 @@ static int list_models_of_backend(struct listings *l, size_t index)
 {
 	const struct backend_config *config = &l->config->backends[index];
 	const struct backend *backend = l->backends[index];
-	struct listing listing = {.backend_name = config->name, .index = index, .birth = true};
+	/* A backend that lists thousands must not make as many series that nobody uses. */
+	bool birth = config->n_models > 0 || backend->n_models <= l->config->metrics.birth_models;
+	struct listing listing = {.backend_name = config->name, .index = index, .birth = birth};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < config->n_models; i++) {
-		listing.id = config->models[i].id;
-		listing.stated = &config->models[i];
-		r = add_listing(l, listing);
-	}
-	if (config->n_models > 0)
-		return r;
-	/* A backend with thousands of models must not make as many series that nobody uses. */
-	listing.birth = backend->n_models <= l->config->metrics.birth_models;
 	for (size_t i = 0; r == 0 && i < backend->n_models; i++) {
 		listing.id = backend->models[i].id;
-		listing.discovered = &backend->models[i];
+		listing.model = &backend->models[i];
 		r = add_listing(l, listing);
 	}
 	return r;

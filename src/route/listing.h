@@ -23,9 +23,8 @@ struct listing {
 	const char *backend_name; /* "" without a backend */
 	size_t index;             /* of the backend in the configuration, or LISTING_NO_BACKEND */
 	enum listing_standing standing;
-	const struct backend_model *discovered; /* either of these when LISTED */
-	const struct model_config *stated;
-	bool birth; /* the series of the pair are to be born with it */
+	const struct backend_model *model; /* what is known of it, when LISTED */
+	bool birth;                        /* the series of the pair are to be born with it */
 };
 
 struct listings {

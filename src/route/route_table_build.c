@@ -88,15 +88,8 @@ static struct model_state *take_state(const struct builder *b, const char *id)
 
 static void describe(struct backend_model *description, const struct listing *listing, char *id)
 {
-	if (listing->stated)
-		*description = (struct backend_model){
-			.context_length = listing->stated->context_length,
-			.vision = listing->stated->vision,
-			.tools = listing->stated->tools,
-			.json_mode = listing->stated->json_mode,
-		};
-	else if (listing->discovered)
-		*description = *listing->discovered;
+	if (listing->model)
+		*description = *listing->model;
 	description->id = id;
 }
 

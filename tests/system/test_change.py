@@ -156,6 +156,27 @@ def test_a_backend_that_is_checked_anew_serves_on():
         a.gate("probe").release(1000)
 
 
+def test_a_stated_list_that_is_edited():
+    fake = FakeBackend("a", ["m", "n", "k"])
+    def stated(**lengths):
+        return {**backend(fake), "models": [{"id": i, "context_length": n}
+                                            for i, n in lengths.items()]}
+    def shown(daemon):
+        return {row["id"]: row.get("context_length")
+                for row in daemon.get("/v1/models").json()["data"]}
+    with Rig([fake], backends=[stated(m=1, n=2)]) as (daemon, a):
+        eq(shown(daemon), {"m": 1, "n": 2}, "what is stated")
+        ok(reload(daemon, 1, backends=[stated(n=3, k=4)]), "another list")
+        eq(shown(daemon), {"n": 3, "k": 4, "m": None}, "is in force at once, and alone")
+        eq((daemon.chat("k").status, daemon.chat("m").status), (200, 503), "for requests, too")
+        a.probe_behaviour = {"/v1/models": {"gate_head": "probe"}}
+        policies = {"policies": [{"match": "x"}]}
+        ok(reload(daemon, 2, backends=[discovered(fake)], routing=policies), "none is stated")
+        eq(daemon.chat("k").status, 200, "what was serves until the backend has told its own")
+        a.gate("probe").release(1000)
+        ok(daemon.wait_models("m", "n", "k"), "and is all there is then")
+
+
 def test_a_model_is_not_lost_before_its_new_backend_was_asked():
     a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
     with Rig([a, b], backends=[discovered(a)]) as (daemon, *_):

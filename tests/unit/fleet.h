@@ -160,6 +160,27 @@ UNUSED static void fleet_fallback(struct fleet *fleet, const char *model, const 
 		fallback->to[i] = (char *)to[i];
 }
 
+/* As the prober does before a table is built. */
+static void fleet_put_stated(struct fleet *fleet, const struct backend_config *config)
+{
+	struct backend_model *models = calloc(config->n_models, sizeof(*models));
+
+	fleet_need(models);
+	for (size_t i = 0; i < config->n_models; i++) {
+		const struct model_config *stated = &config->models[i];
+
+		models[i] = (struct backend_model){
+			.id = strdup(stated->id),
+			.context_length = stated->context_length,
+			.vision = stated->vision,
+			.tools = stated->tools,
+			.json_mode = stated->json_mode,
+		};
+		fleet_need(models[i].id);
+	}
+	(void)backend_set_models(fleet_backend(fleet, config->name), models, config->n_models);
+}
+
 UNUSED static struct route_table *fleet_build(struct fleet *fleet,
 					      const struct route_table *previous)
 {
@@ -169,8 +190,12 @@ UNUSED static struct route_table *fleet_build(struct fleet *fleet,
 		.registry = fleet->registry,
 		.previous = previous,
 	};
-	struct route_table *table = route_table_build(&inputs);
+	struct route_table *table;
 
+	for (size_t i = 0; i < fleet->config.n_backends; i++)
+		if (fleet->backend_configs[i].n_models > 0)
+			fleet_put_stated(fleet, &fleet->backend_configs[i]);
+	table = route_table_build(&inputs);
 	fleet_need(table);
 	return table;
 }

@@ -49,7 +49,6 @@ static void test_candidates(void)
 	stated->vision = TRISTATE_NO;
 	stated->tools = TRISTATE_YES;
 	fleet_state(&fleet, "stated");
-	fleet_discover(&fleet, "alpha", "not-stated");
 	fleet_add(&fleet, "empty", BACKEND_LMSTUDIO);
 	fleet_backend(&fleet, "zeta")->models[1].context_length = 77;
 	table = fleet_build(&fleet, NULL);
@@ -62,7 +61,6 @@ static void test_candidates(void)
 	is_text(candidates_of(table, "own-z"), "zeta", "a model of one backend");
 	is_text(candidates_of(table, "stated"), "alpha", "a stated model");
 	is_model(table, "x/y:z", "x/y:z");
-	is_model(table, "not-stated", NULL);
 	is_model(table, "share", NULL);
 	is_model(table, "", NULL);
 
