@@ -226,17 +226,35 @@ static int read_sources(struct config_draft *draft, const char *path)
 	return r < 0 ? r : read_environment(draft);
 }
 
+/* What is wrong with it; NULL: nothing. libcurl reads it on a loop's thread, which a pipe would
+ * stop for good. */
+static const char *find_fault(const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const char *fault = NULL;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		fault = strerror(errno);
+	else if (!S_ISREG(status.st_mode))
+		fault = _("it is not a regular file");
+	if (fd >= 0)
+		close(fd);
+	return fault;
+}
+
 /* Found at the first handshake otherwise, when nobody looks at the configuration any more. */
 static int check_ca_files(const struct config *config, struct buf *error)
 {
 	for (size_t i = 0; i < config->n_backends; i++) {
 		const struct backend_config *backend = &config->backends[i];
+		const char *fault = backend->ca_file ? find_fault(backend->ca_file) : NULL;
 
-		if (backend->ca_file && access(backend->ca_file, R_OK) < 0)
+		if (fault)
 			return config_error(error, backend->origin,
 					    "the ca_file of the backend \"%s\" cannot be read: %s; "
 					    "name a readable file",
-					    backend->name, strerror(errno));
+					    backend->name, fault);
 	}
 	return 0;
 }

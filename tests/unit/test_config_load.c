@@ -148,17 +148,36 @@ static void test_environment(void)
 
 static void test_ca_file(void)
 {
-	struct result result;
+	static const struct {
+		const char *path, *error; /* NULL: it is taken */
+	} cases[] = {
+		{"/nonexistent/ca.pem", "No such file or directory"},
+		{"/", "it is not a regular file"},
+		{"/dev/zero", "it is not a regular file"},
+		{"/proc/self/status", NULL},
+	};
 
-	write_text("main.conf", "\nbackends = ( { name = \"a\"; type = \"vllm\"; "
-				"url = \"https://h\"; ca_file = \"/nonexistent/ca.pem\"; } );");
-	load_bad("main.conf:2: the ca_file of the backend \"a\" cannot be read: "
-		 "No such file or directory; name a readable file");
-	write_text("main.conf", "\nbackends = ( { name = \"a\"; type = \"vllm\"; "
-				"url = \"https://h\"; ca_file = \"/dev/null\"; } );");
-	load_main(&result);
-	is_int(result.r, 0, "a ca_file that can be read");
-	done(&result);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct result result;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "\nbackends = ( { name = \"a\"; type = \"vllm\"; url = \"https://h\"; "
+			 "ca_file = \"%s\"; } );",
+			 cases[i].path);
+		write_text("main.conf", text);
+		if (cases[i].error) {
+			snprintf(text, sizeof(text),
+				 "main.conf:2: the ca_file of the backend \"a\" cannot be read: "
+				 "%s; name a readable file",
+				 cases[i].error);
+			load_bad(text);
+			continue;
+		}
+		load_main(&result);
+		is_int(result.r, 0, "a ca_file that can be read");
+		done(&result);
+	}
 }
 
 int main(void)
