@@ -71,6 +71,23 @@ void attempt_ended(struct relay *relay, enum outcome outcome)
 	attempts_leave(&relay->attempts);
 }
 
+/* Or was most of the request's used up before its turn came? */
+static bool had_its_time(const struct relay *relay)
+{
+	const struct config *config = relay->request->table->config;
+	uint64_t had_ns = clock_monotonic_ns() - relay->attempt_began_ns;
+
+	return had_ns >= config->timeouts.first_byte || had_ns >= config->timeouts.total / 2;
+}
+
+void attempt_cut_short(struct relay *relay)
+{
+	attempt_cancel(relay);
+	if (!had_its_time(relay))
+		attempts_excuse(&relay->attempts);
+	attempt_ended(relay, OUTCOME_TIMEOUT);
+}
+
 void attempt_ended_for_another(struct relay *relay, enum outcome outcome)
 {
 	count_end(relay, outcome);

@@ -24,7 +24,9 @@ void attempt_answered(struct relay *relay);
 void attempt_failed(struct relay *relay, enum outcome outcome);
 /* Counts the attempt; its transfer is over. */
 void attempt_ended(struct relay *relay, enum outcome outcome);
-/* The same, but it keeps its place: another one follows at the same backend at once. */
+/* Ends and counts it since the time of the whole request is over. */
+void attempt_cut_short(struct relay *relay);
+/* Like attempt_ended(), but it keeps its place: another one follows at the same backend at once. */
 void attempt_ended_for_another(struct relay *relay, enum outcome outcome);
 /* Reads no more of the answer while the client has enough of it; relay_drained() goes on. */
 void attempt_pause_if_full(struct relay *relay);

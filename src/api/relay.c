@@ -259,10 +259,8 @@ static void deadline_passed(struct timer *timer)
 	struct relay *relay = container_of(timer, struct relay, deadline);
 
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
-	if (relay->transfer) {
-		attempt_cancel(relay);
-		attempt_ended(relay, OUTCOME_TIMEOUT);
-	}
+	if (relay->transfer)
+		attempt_cut_short(relay);
 	if (relay->queue.since_ns) {
 		wait_no_more(relay);
 		return;

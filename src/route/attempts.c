@@ -58,11 +58,16 @@ void attempts_decline(struct attempts *a, struct grant grant)
 	queue_give_back(a->queue, grant.backend);
 }
 
-void attempts_leave(struct attempts *a)
+void attempts_excuse(struct attempts *a)
 {
 	if (a->has_pass)
 		drop_pass(a, a->last->backend, a->pass);
 	a->has_pass = false;
+}
+
+void attempts_leave(struct attempts *a)
+{
+	attempts_excuse(a);
 	if (a->has_place)
 		queue_give_back(a->queue, a->last->backend);
 	a->has_place = false;

@@ -170,6 +170,9 @@ enum breaker_change attempts_answered(struct attempts *a);
 /* Whatever else comes of the attempt under way, this is known: its circuit hears of it now, and not
  * again. Call it before it is judged whether another attempt is possible. */
 enum breaker_change attempts_report(struct attempts *a, enum outcome outcome, unsigned status);
+/* However the attempt under way ends, that says nothing about its backend: its circuit does not
+ * hear of it. */
+void attempts_excuse(struct attempts *a);
 /* The answer to the attempt under way asks to come back after that time; call it before it is
  * judged whether another attempt is possible. */
 void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns);

@@ -86,6 +86,27 @@ def test_client_errors_and_cancelled_requests_are_no_failures():
         is_in(daemon, "a", "closed")
 
 
+def test_a_deadline_is_not_the_fault_of_who_was_asked_last():
+    """b has what a left it of the request's time, which says nothing about b."""
+    timeouts = {"first_byte": 0.9, "total": 1.0}
+    with pair(routing=ROUTING, breaker={"failures": 1, "error_rate": 0, "open": 60},
+              timeouts=timeouts) as (daemon, a, b):
+        a.default = b.default = {"fault": "never"}
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq(answer.status, 504, "the request has had its time")
+        for name in "ab":
+            added.check("nexus_upstream_requests_total", 1, backend=name, outcome="timeout")
+        is_in(daemon, "a", "open")
+        is_in(daemon, "b", "closed")
+    with pair(routing=ROUTING, breaker={"failures": 1, "error_rate": 0, "open": 60},
+              timeouts={"total": 0.3}) as (daemon, a, b):
+        a.default = {"fault": "never"}
+        eq(daemon.chat(MODEL).status, 504, "here a has had all of it")
+        is_in(daemon, "a", "open")
+        eq(b.log(), [], "and left nothing to b")
+
+
 def test_probes_and_closes():
     with rig(open=0.05) as (daemon, a, b):
         fail(daemon, a, 3)
