@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every row of the four tables is in a manual and in a test, every option in the example, too."""
 
+import json
 import os
 import re
 import subprocess
@@ -44,6 +45,33 @@ def has(text, word):
 def undocumented(page, names):
     text = manual(page)
     return [f"{name}: not in {page}" for name in names if not has(text, name)]
+
+
+def undescribed_labels():
+    """Labels of counts that no item of LABELS is about; infos have one for each thing they tell."""
+    text = tap.read("man/nexusd-metrics.7.in").split(".Sh LABELS\n")[1].split("\n.Sh ")[0]
+    items = "\n".join(re.findall(r"(?m)^\.It .*", text))
+    told = {label for line in tap.read("src/metrics/catalog.def").splitlines()
+            if line.startswith("METRIC(") and ", INFO, " not in line
+            for label in re.findall(r'"(\w+)"', line.partition("LABELS(")[2].partition(")")[0])}
+    return [f"{label}: not in LABELS of nexusd-metrics.7" for label in sorted(told)
+            if not has(items, label)]
+
+
+def members(schema):
+    """The names of all members that a JSON schema knows."""
+    if not isinstance(schema, (dict, list)):
+        return set()
+    inner = schema if isinstance(schema, list) else schema.values()
+    names = schema.get("properties", ()) if isinstance(schema, dict) else ()
+    return set(names).union(*map(members, inner))
+
+
+def shown_members(section):
+    """The names in quotes in the displays of a section of nexusd(8)."""
+    text = tap.read("man/nexusd.8.in").split(f".Sh {section}\n")[1].split("\n.Sh ")[0]
+    displays = re.findall(r"(?ms)^\.Bd -literal.*?^\.Ed", text)
+    return set(re.findall(r'"(\w+)"', "".join(displays)))
 
 
 def untested(words_of):
@@ -111,6 +139,11 @@ problems = sorted({row[3] for row in rows("src/base/problem.def")})
 
 tap.ok(all((metrics, options, routes, problems)), "the four tables have rows")
 tap.none(undocumented("nexusd-metrics.7", metrics), "every metric is in nexusd-metrics(7)")
+tap.none(undescribed_labels(), "every label is in nexusd-metrics(7)")
+known = members(json.loads(tap.read("data/nexusd-stats.schema.json")))
+tap.none([f"{name}: in one of nexusd.8 and its schema only"
+          for name in sorted(known ^ shown_members("METRICS"))],
+         "nexusd(8) shows the members of /v1/stats")
 tap.none(undocumented("nexusd.8", routes), "every route is in nexusd(8)")
 tap.none(undocumented("nexusd.8", problems), "every problem is in nexusd(8)")
 tap.none(undocumented("nexusd.conf.5", options), "every option is in nexusd.conf(5)")

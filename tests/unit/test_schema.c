@@ -21,6 +21,7 @@ static void test_schema(void)
 		   name);
 		ok(strlen(name) + 1 < OPTION_NAME_MAX, "%s has room", name);
 		ok(min <= max, "%s has a range", name);
+		ok(!*option->max || max < UINT64_MAX, "%s has an end of it that can be read", name);
 		ok(help > 0 && option->help[help - 1] == '.' && !strchr(option->help, '"'),
 		   "%s has help in sentences", name);
 		ok(!schema_is_group(option->scope, str_of(option->path)), "%s is no group", name);
