@@ -56,7 +56,8 @@ struct verdict answer_data(struct relay *relay, struct str data)
 	return verdict.fate == FATE_GOES_ON ? pass(relay, data) : verdict;
 }
 
-/* Did this backend refuse the option that nexusd, not the client, put in? */
+/* Did this backend refuse the option that nexusd, not the client, put in? Perhaps it only quotes
+ * what was wrong with the rest: that it takes the request without it will tell. */
 static bool refuses_usage_option(const struct relay *relay)
 {
 	static const char option[] = "stream_options";

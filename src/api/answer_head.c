@@ -60,6 +60,9 @@ struct verdict answer_head_judge(struct relay *relay, const struct transfer_head
 					(relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
 	else
 		heed_retry_after(relay, head);
+	/* So it was that option which it had refused. */
+	if (outcome == OUTCOME_OK && relay->withholds_usage)
+		atomic_store_explicit(&backend->rejects_usage_option, true, memory_order_relaxed);
 	if (attempts_is_retryable(outcome, head->status))
 		attempt_failed(relay, outcome);
 	if (leaves_others_to_try(relay, outcome) || reply_head_keep(relay, head) < 0)

@@ -118,8 +118,8 @@ static int choose_body(struct relay *relay, struct transfer_request *request)
 	bool same_model = str_eq(str_of(id), (struct str){wanted->model, wanted->model_bytes});
 	int r;
 
-	relay->asks_usage = wanted->stream && !relay_is_passed(relay) && !wanted->asked_usage &&
-			    !relay->withholds_usage &&
+	relay->asks_usage = wanted->stream && relay->request->route->flags & ROUTE_USAGE &&
+			    !wanted->asked_usage && !relay->withholds_usage &&
 			    !atomic_load_explicit(&relay->candidate->backend->rejects_usage_option,
 						  memory_order_relaxed);
 	if (relay->request->exchange->body_mode == BODY_FLOWING) {

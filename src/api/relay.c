@@ -180,8 +180,6 @@ static void act(struct relay *relay, struct verdict verdict)
 			give_up(relay, relay_failure_problem(relay));
 		return;
 	case FATE_REPEATED:
-		atomic_store_explicit(&relay->candidate->backend->rejects_usage_option, true,
-				      memory_order_relaxed);
 		relay->withholds_usage = true;
 		try_again(relay, verdict.outcome);
 		return;

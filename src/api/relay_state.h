@@ -35,7 +35,7 @@ struct relay {
 	enum relay_phase phase;
 	bool committed;       /* the head of the backend's answer went to the client */
 	bool asks_usage;      /* nexusd asked for the usage, not the client */
-	bool withholds_usage; /* this backend said no to that just now */
+	bool withholds_usage; /* this backend seemed to say no to that just now */
 	bool was_stale;       /* this attempt repeats one on a stale connection */
 	unsigned status;      /* of the answer; 0 none */
 	enum outcome outcome; /* of the last attempt that ended */

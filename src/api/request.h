@@ -27,7 +27,8 @@ enum route_flags {
 	ROUTE_SETTING = 4,
 	ROUTE_PASSED = 8,
 	ROUTE_FORM = 16,
-	ROUTE_WATCH = 32
+	ROUTE_WATCH = 32,
+	ROUTE_USAGE = 64
 };
 
 struct route {

@@ -7,6 +7,7 @@
 
 #define NONE    0
 #define MODEL   ROUTE_MODEL
+#define USAGE   ROUTE_USAGE
 #define PASSED  ROUTE_PASSED
 #define FORM    ROUTE_FORM
 #define PATTERN ROUTE_PATTERN

@@ -92,6 +92,8 @@ static void succeed(struct probe *probe, const struct health_check_result *resul
 		return;
 	set_health(probe, BACKEND_HEALTHY);
 	breaker_make_due(&probe->backend->breaker);
+	/* It may have come back as another version. */
+	atomic_store_explicit(&probe->backend->rejects_usage_option, false, memory_order_relaxed);
 	log_healthy(probe);
 }
 

@@ -176,6 +176,45 @@ def test_rejected_with_422_and_forgotten():
            "another url may be another server: it is asked again")
 
 
+def test_what_only_names_the_option():
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)]) as (daemon, _):
+        echo = {"detail": [{"type": "missing", "loc": ["body", "messages"], "input":
+                            {"model": MODEL, "stream_options": {"include_usage": True}}}]}
+        quote = {"error": {"message": "role 'stream_options' is not one of system, user"}}
+        own = {"error": {"message": "stream_options.x: extra inputs are not permitted"}}
+        a.behave({"status": 400, "json": quote})
+        daemon.post("/v1/embeddings", {"model": MODEL, "input": "x", "stream": True})
+        eq(["stream_options" in e.json() for e in a.log()], [False],
+           "it is not put into what is no completion")
+        for status, answer, options in ((422, echo, {}), (400, quote, {}),
+                                        (400, own, {"stream_options": {"x": 1}})):
+            a.behave(*[{"status": status, "json": answer}] * 2)
+            with Counting(daemon) as added:
+                eq(daemon.stream(MODEL, **options).head.status, status, "a client's bad request")
+                daemon.stream(MODEL).all_data()
+            added.check("nexus_retries_total", 1, reason="http_4xx")
+            added.check("nexus_usage_missing_total", 0)
+            added.check("nexus_tokens_total_count", 1, type="completion")
+
+
+def test_forgotten_when_it_comes_back():
+    a = FakeBackend("a", [MODEL])
+    health = {"interval": 0.1, "failures": 1, "successes": 1}
+    with Rig([a], backends=[backend(a)], health=health) as (daemon, _):
+        a.default = {"reject_stream_options": True}
+        daemon.stream(MODEL).all_data()
+        a.default = {}
+        daemon.stream(MODEL).all_data()
+        eq("stream_options" in a.log()[-1].json(), False, "it is remembered")
+        a.stop()
+        daemon.wait_healthy(0)
+        a.start()
+        daemon.wait_healthy(1)
+        daemon.stream(MODEL).all_data()
+        eq("stream_options" in a.log()[-1].json(), True, "back, it may be another version")
+
+
 def test_frames_of_every_shape():
     daemon, a, _ = two()
     shapes = [{"eol": "\r\n"}, {"eol": "\r"}, {"comment": True}, {"bom": True}, {"multiline": True},
