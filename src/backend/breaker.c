@@ -131,7 +131,6 @@ bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *re
 
 	*ret_pass = (struct breaker_pass){
 		.openings = atomic_load_explicit(&breaker->openings, memory_order_relaxed),
-		.resets = atomic_load_explicit(&breaker->resets, memory_order_relaxed),
 	};
 	if (until == 0)
 		return true;
@@ -190,21 +189,12 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 	if (atomic_compare_exchange_strong_explicit(&breaker->until_ns, &before, until,
 						    memory_order_relaxed, memory_order_relaxed)) {
 		atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
-		/* A probe that began while the circuit was reset has an end that tells nobody. */
+		/* A probe of before it was closed by others has an end that tells nobody. */
 		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
 		return BREAKER_OPENS;
 	}
 	stay_open(breaker, until);
 	return BREAKER_STAYS;
-}
-
-/* What began before the circuit opened says nothing about what came since, but what it was told of
- * the time to come holds, unless it was by another server. */
-static void failed_late(struct breaker *breaker, const struct breaker_report *report)
-{
-	if (report->least_ns > 0 &&
-	    report->pass.resets == atomic_load_explicit(&breaker->resets, memory_order_relaxed))
-		stay_open(breaker, report->now_ns + report->least_ns);
 }
 
 /* Did it begin after the last opening? */
@@ -219,8 +209,10 @@ enum breaker_change breaker_report(struct breaker *breaker, const struct breaker
 	bool is_current = is_of_now(breaker, report->pass);
 	enum breaker_change change = BREAKER_STAYS;
 
+	/* What began before the circuit opened says nothing about what came since, but what it was
+	 * told of the time to come holds. */
 	if (report->evidence == BREAKER_FAILURE && !is_current) {
-		failed_late(breaker, report);
+		stay_open(breaker, report->now_ns + report->least_ns);
 		return BREAKER_STAYS;
 	}
 	if (report->evidence != BREAKER_NOTHING && config->error_rate != 0)
@@ -259,13 +251,4 @@ void breaker_make_due(struct breaker *breaker)
 	if (until != 0)
 		(void)atomic_compare_exchange_strong_explicit(
 			&breaker->until_ns, &until, 1, memory_order_relaxed, memory_order_relaxed);
-}
-
-void breaker_reset(struct breaker *breaker)
-{
-	/* Attempts that run are at the other server. */
-	atomic_fetch_add_explicit(&breaker->resets, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
-	(void)close_now(breaker);
-	forget(breaker);
 }

@@ -21,8 +21,7 @@ struct breaker {
 	_Atomic uint64_t until_ns; /* nothing is let through before, then one at a time; 0 closed */
 	_Atomic bool probing;
 	_Atomic unsigned failures; /* in a row */
-	_Atomic unsigned openings; /* resets, too */
-	_Atomic unsigned resets;
+	_Atomic unsigned openings;
 	_Atomic uint64_t slices[BREAKER_SLICES];
 };
 
@@ -42,7 +41,7 @@ enum breaker_change { BREAKER_STAYS, BREAKER_OPENS, BREAKER_CLOSES };
 
 /* What an attempt takes along and gives back once, when its end is known. */
 struct breaker_pass {
-	unsigned openings, resets; /* so many there had been when it began */
+	unsigned openings; /* so many there had been when it began */
 	bool is_probe;
 };
 
@@ -75,5 +74,3 @@ enum breaker_change breaker_answered(struct breaker *breaker, const struct break
 				     struct breaker_pass *pass);
 /* If it is open a probe is due at once: the backend was gone and is back. */
 void breaker_make_due(struct breaker *breaker);
-/* Closed and without memories: it is another server now. */
-void breaker_reset(struct breaker *breaker);

@@ -106,9 +106,8 @@ static void test_probe(void)
 	ok(probe.is_probe, "a probe that was cancelled makes room for another");
 	is_int(fail(&breaker, &three_in_a_row, probe), BREAKER_STAYS, "it fails");
 	is_int(state(&breaker), BREAKER_OPEN, "open for as long again, without much ado");
-	breaker_reset(&breaker);
-	is_int(state(&breaker), BREAKER_CLOSED, "a reset closes it");
 
+	breaker = (struct breaker){0};
 	open_long_ago(&breaker);
 	probe = enter(&breaker);
 	is_int(succeed(&breaker, &three_in_a_row, probe), BREAKER_CLOSES, "a probe that succeeds");
@@ -145,29 +144,12 @@ static void test_long_probe(void)
 	is_int(breaker_answered(&breaker, &three_in_a_row, &probe), BREAKER_STAYS, "once");
 	is_int(fail(&breaker, &three_in_a_row, probe), BREAKER_OPENS,
 	       "but when that breaks off it opens at once");
-	breaker_reset(&breaker);
+	breaker = (struct breaker){0};
 	open_long_ago(&breaker);
 	probe = enter(&breaker);
 	(void)breaker_answered(&breaker, &three_in_a_row, &probe);
 	is_int(succeed(&breaker, &three_in_a_row, probe), BREAKER_STAYS, "its end confirms it");
 	is_int(fail(&breaker, &three_in_a_row, probe), BREAKER_STAYS, "and all is forgotten");
-}
-
-/* It ran at the server that there was before. */
-static void test_answer_after_a_reset(void)
-{
-	struct breaker breaker = {0};
-	struct breaker_pass old, probe;
-
-	open_long_ago(&breaker);
-	old = enter(&breaker);
-	breaker_reset(&breaker);
-	open_long_ago(&breaker);
-	probe = enter(&breaker);
-	ok(old.is_probe && probe.is_probe, "a probe, and one of another server");
-	is_int(breaker_answered(&breaker, &three_in_a_row, &old), BREAKER_STAYS,
-	       "what the one before answers says nothing");
-	ok(breaker_refuses(&breaker), "the other one still probes");
 }
 
 static void test_longest_time_wins(void)
@@ -217,25 +199,6 @@ static void test_told_late(void)
 	is_u64(atomic_load(&breaker.until_ns), now_ns + 5 * NS_PER_SEC, "opened by others");
 	is_int(breaker_report(&breaker, &three_in_a_row, &late), BREAKER_STAYS, "it is open");
 	is_u64(atomic_load(&breaker.until_ns), now_ns + 60 * NS_PER_SEC, "for longer now");
-	breaker_reset(&breaker);
-	(void)breaker_report(&breaker, &three_in_a_row, &late);
-	is_int(state(&breaker), BREAKER_CLOSED, "another server was told nothing");
-	for (int i = 0; i < 3; i++)
-		(void)end_at(&breaker, &three_in_a_row, enter(&breaker), BREAKER_FAILURE, now_ns);
-	(void)breaker_report(&breaker, &three_in_a_row, &late);
-	is_u64(atomic_load(&breaker.until_ns), now_ns + 5 * NS_PER_SEC, "nor when it opens, too");
-}
-
-/* breaker_enter() on one thread, breaker_reset() on another: the probe began in between. */
-static void test_probe_lost_in_a_reset(void)
-{
-	struct breaker breaker = {0};
-
-	open_long_ago(&breaker);
-	breaker_reset(&breaker);
-	atomic_store(&breaker.probing, true);
-	open_long_ago(&breaker);
-	ok(!breaker_refuses(&breaker), "the next time it opens it is probed again");
 }
 
 static void test_rate(void)
@@ -296,10 +259,8 @@ int main(void)
 	test_probe();
 	test_comeback();
 	test_long_probe();
-	test_answer_after_a_reset();
 	test_longest_time_wins();
 	test_told_late();
-	test_probe_lost_in_a_reset();
 	test_rate();
 	test_switched_off();
 	test_names();
