@@ -35,6 +35,7 @@ struct api *api_new(const struct api_inputs *inputs)
 static void table_use_free(struct table_use *use)
 {
 	route_table_unref(use->table);
+	buf_done(&use->models);
 	free(use);
 }
 

@@ -50,15 +50,12 @@ static void write_entry(struct jsonw *w, const char *id, const struct route_mode
 	jsonw_object_end(w);
 }
 
-void api_models_list(struct request *request)
+static int write_list(const struct route_table *table, struct buf *body)
 {
-	const struct route_table *table = request->table;
 	size_t m = 0, a = 0;
-	struct buf body;
 	struct jsonw w;
 
-	buf_init(&body, 64u << 20);
-	jsonw_begin(&w, &body);
+	jsonw_begin(&w, body);
 	jsonw_object(&w, NULL);
 	jsonw_string(&w, "object", STR_LITERAL("list"));
 	jsonw_array(&w, "data");
@@ -79,7 +76,24 @@ void api_models_list(struct request *request)
 	}
 	jsonw_array_end(&w);
 	jsonw_object_end(&w);
-	request_document(request, 200, "application/json", &body, w.error);
+	return w.error;
+}
+
+void api_models_list(struct request *request)
+{
+	struct buf *body = &request->use->models;
+
+	/* It may be megabytes, and says the same as long as the table is in force: all readers have
+	 * one. */
+	if (body->len == 0) {
+		buf_init(body, 64u << 20);
+		if (write_list(request->table, body) < 0) {
+			buf_done(body);
+			request_problem(request, PROBLEM_OVERLOADED, NULL, NULL, NULL);
+			return;
+		}
+	}
+	request_shared_document(request, "application/json", body);
 }
 
 void api_models_one(struct request *request)

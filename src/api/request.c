@@ -37,6 +37,12 @@ void request_common_headers(struct request *request)
 	cors_add_headers(request);
 }
 
+static void add_headers(struct request *request, const char *content_type)
+{
+	(void)!exchange_add_header(request->exchange, "Content-Type", content_type);
+	request_common_headers(request);
+}
+
 static void send_document(struct request *request, unsigned status, const char *content_type,
 			  struct buf *body)
 {
@@ -50,8 +56,7 @@ static void send_document(struct request *request, unsigned status, const char *
 		(void)!exchange_reply_full(exchange, status, text, length);
 	}
 	buf_done(body);
-	(void)!exchange_add_header(exchange, "Content-Type", content_type);
-	request_common_headers(request);
+	add_headers(request, content_type);
 }
 
 static void add_number_header(struct request *request, const char *name, uint64_t value)
@@ -116,6 +121,15 @@ void request_document(struct request *request, unsigned status, const char *cont
 	if (refuse_unmade(request, body, error))
 		return;
 	send_document(request, status, content_type, body);
+	exchange_send(request->exchange);
+}
+
+void request_shared_document(struct request *request, const char *content_type,
+			     const struct buf *body)
+{
+	request->status = 200;
+	(void)!exchange_reply_shared(request->exchange, request->status, body);
+	add_headers(request, content_type);
 	exchange_send(request->exchange);
 }
 

@@ -53,6 +53,7 @@ enum route_id {
 /* A route table as one worker holds it: its requests are counted here, without an atomic. */
 struct table_use {
 	struct route_table *table; /* one reference for all of them */
+	struct buf models;         /* GET /v1/models, written for the first one that asks */
 	size_t n_requests;
 	bool retired;
 };
@@ -105,6 +106,9 @@ void request_make_problem(struct request *request, enum problem problem, const c
 /* Replies with a document; `body` is emptied. A failed `error` (of its writer) becomes a 503. */
 void request_document(struct request *request, unsigned status, const char *content_type,
 		      struct buf *body, int error);
+/* The same with a body that lives as long as the request's hold on its route table. */
+void request_shared_document(struct request *request, const char *content_type,
+			     const struct buf *body);
 /* The same for what changes with every look, and may be large: 200, sent in pieces, compressed if
  * the client likes, and caches keep out of it. `rest`, taken over, is where what `body` begins goes
  * on; NULL when it is whole. */

@@ -102,6 +102,8 @@ int exchange_hold(struct exchange *exchange, size_t n) MUST_CHECK;
 
 /* Takes `body` (malloc'ed, may be NULL when length is 0) over, also on failure. */
 int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length);
+/* The same with a body that stays the caller's, who keeps it until http_ops.end. */
+int exchange_reply_shared(struct exchange *exchange, unsigned status, const struct buf *body);
 /* The body comes by exchange_write(); `length` -1 when unknown (chunked). */
 int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t length);
 /* Refuses (-EINVAL) what is no field by RFC 9110; the reply is then sent without it. */

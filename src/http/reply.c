@@ -11,17 +11,29 @@
 /* What libmicrohttpd fetches at a time of a body whose length is known. */
 #define BLOCK_BYTES 16384
 
-int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length)
+static int reply(struct exchange *exchange, unsigned status, void *body, size_t length,
+		 enum MHD_ResponseMemoryMode mode)
 {
 	assert(exchange->reply_state == REPLY_NONE);
 	exchange->reply_state = REPLY_MADE;
 	exchange->status = status;
 	exchange->reply_bytes = length;
-	exchange->response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
-	if (exchange->response)
-		return 0;
-	free(body);
-	return -ENOMEM;
+	exchange->response = MHD_create_response_from_buffer(length, body, mode);
+	return exchange->response ? 0 : -ENOMEM;
+}
+
+int exchange_reply_full(struct exchange *exchange, unsigned status, char *body, size_t length)
+{
+	int r = reply(exchange, status, body, length, MHD_RESPMEM_MUST_FREE);
+
+	if (r < 0)
+		free(body);
+	return r;
+}
+
+int exchange_reply_shared(struct exchange *exchange, unsigned status, const struct buf *body)
+{
+	return reply(exchange, status, body->data, body->len, MHD_RESPMEM_PERSISTENT);
 }
 
 static ssize_t read_outbox(void *context, uint64_t position UNUSED, char *out, size_t max)

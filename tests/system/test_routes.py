@@ -124,6 +124,26 @@ def test_model_list():
     eq(again, {m["id"]: m["created"] for m in document["data"]}, "created does not change")
 
 
+def test_model_list_is_one_for_all():
+    """Megabytes that are the same for everybody are not held once for each slow reader."""
+    models = [f"{n:04}{'x' * 240}" for n in range(3000)]
+    with Rig([a := FakeBackend("a", models)], backends=[backend(a, discover=True)]) as (daemon, _):
+        daemon.wait_models(*models)
+        whole = daemon.get("/v1/models").body
+        with Counting(daemon) as added:
+            before = daemon.resident_bytes()
+            slow = [daemon.connect(rcvbuf=2048) for _ in range(60)]
+            for connection in slow:
+                connection.request("GET", "/v1/models")
+            eq({connection.read_head().status for connection in slow}, {200}, "readers that stop")
+            grown = daemon.resident_bytes() - before
+            ok(grown < 20 * len(whole), "hold less than the list each",
+               f"{grown} bytes with 60 readers of {len(whole)}")
+            for connection in slow:
+                connection.close()
+        added.check("gateway_requests_total", 60, path="/v1/models")
+
+
 def test_single_models():
     daemon, *_ = rig()
     listed = {m["id"]: m for m in daemon.get("/v1/models").json()["data"]}
