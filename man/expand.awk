@@ -79,7 +79,7 @@ function route() {
 BEGIN {
 	# what stands behind the equals sign; unlisted types are texts
 	kind["GROUPS"] = "groups"
-	kind["STRINGS"] = kind["ORIGINS"] = kind["TAGS"] = "texts"
+	kind["STRINGS"] = kind["GLOBS"] = kind["ORIGINS"] = kind["TAGS"] = "texts"
 	kind["BOUNDS"] = "numbers"
 	kind["FLAGS"] = "words"
 	kind["BOOL"] = kind["TRISTATE"] = "boolean"

@@ -125,11 +125,6 @@ static void write_value(struct jsonw *w, const char *name, const struct option *
 	case OPTION_FLAGS:
 		write_flags(w, name, option->unit, *(const unsigned *)field);
 		break;
-	case OPTION_STRINGS:
-	case OPTION_ORIGINS:
-	case OPTION_TAGS:
-		write_texts(w, name, field);
-		break;
 	case OPTION_BOUNDS:
 		write_bounds(w, name, field);
 		break;
@@ -156,9 +151,13 @@ static void write_value(struct jsonw *w, const char *name, const struct option *
 	case OPTION_GROUPS:
 		write_groups(w, name, option, field);
 		break;
-	default: /* a text */
-		jsonw_string(w, name,
-			     str_of(is_credential(option) ? CONFIG_HIDDEN : field_pointer(field)));
+	default:
+		if (field_is_texts(option))
+			write_texts(w, name, field);
+		else
+			jsonw_string(w, name,
+				     str_of(is_credential(option) ? CONFIG_HIDDEN
+								  : field_pointer(field)));
 	}
 }
 
@@ -168,9 +167,6 @@ static bool is_absent(const struct option *option, const void *field)
 	switch (option->type) {
 	case OPTION_TRISTATE:
 		return *(const enum tristate *)field == TRISTATE_UNKNOWN;
-	case OPTION_STRINGS:
-	case OPTION_ORIGINS:
-	case OPTION_TAGS:
 	case OPTION_GROUPS:
 		return option->scope != SCOPE_ROOT && field_count(field) == 0;
 	case OPTION_BOUNDS:

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/attr.h"
+#include "config/schema_field.h"
 
 /* Never made: it gives each scope's struct a name that OPTION can build. */
 struct objects {
@@ -87,17 +88,8 @@ bool schema_is_group(enum schema_scope scope, struct str path)
 
 bool schema_is_scalar(const struct option *option)
 {
-	switch (option->type) {
-	case OPTION_GROUPS:
-	case OPTION_STRINGS:
-	case OPTION_ORIGINS:
-	case OPTION_TAGS:
-	case OPTION_BOUNDS:
-	case OPTION_FLAGS:
-		return false;
-	default:
-		return true;
-	}
+	return option->type != OPTION_GROUPS && option->type != OPTION_BOUNDS &&
+	       option->type != OPTION_FLAGS && !field_is_texts(option);
 }
 
 const char *schema_name(const struct option *option, char name[static OPTION_NAME_MAX])

@@ -41,6 +41,7 @@
 	X(EITHER, bool, N_("write one of: "))                                                    \
 	X(FLAGS, unsigned, N_("write a list of some of: "))                                      \
 	X(STRINGS, char **, N_("write a list such as [ \"one\", \"two\" ]"))                     \
+	X(GLOBS, char **, N_("write patterns such as [ \"nexus_*\" ]"))                          \
 	X(ORIGINS, char **, N_("write such as [ \"https://chat.example.org\" ], or [ \"*\" ]"))  \
 	X(TAGS, char **, N_("write such as [ \"dc:fra1\" ]"))                                    \
 	X(BOUNDS, struct config_bounds, N_("write ascending numbers such as ( 0.1, 0.5, 1 )"))   \

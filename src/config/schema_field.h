@@ -24,28 +24,25 @@ static inline const void *field_of_const(const struct option *option, const void
 /* Is it one malloc'ed text? */
 static inline bool field_is_text(const struct option *option)
 {
-	switch (option->type) {
-	case OPTION_STRING:
-	case OPTION_NAME:
-	case OPTION_GLOB:
-	case OPTION_PATH:
-	case OPTION_ROUTE:
-	case OPTION_URL:
-	case OPTION_ADDRESS:
-	case OPTION_RECEIVER:
-	case OPTION_SESSION_KEY:
-	case OPTION_WORD:
-		return true;
-	default:
-		return false;
-	}
+	static const bool is_text[] = {
+#define X(id, type, advice) _Generic((type){0}, char * : true, default : false),
+		OPTION_TYPES(X)
+#undef X
+	};
+
+	return is_text[option->type];
 }
 
 /* Is it a list of them? */
 static inline bool field_is_texts(const struct option *option)
 {
-	return option->type == OPTION_STRINGS || option->type == OPTION_ORIGINS ||
-	       option->type == OPTION_TAGS;
+	static const bool is_texts[] = {
+#define X(id, type, advice) _Generic((type){0}, char ** : true, default : false),
+		OPTION_TYPES(X)
+#undef X
+	};
+
+	return is_texts[option->type];
 }
 
 static inline void *field_pointer(const void *field)

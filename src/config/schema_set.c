@@ -269,6 +269,8 @@ static const char *text_check(enum option_type type, const char *text)
 		return is_name(text) ? NULL : N_("has a character that is not allowed in a name");
 	case OPTION_GLOB:
 		return glob_is_valid(str_of(text)) ? NULL : N_("is no pattern");
+	case OPTION_GLOBS:
+		return glob_is_valid(str_of(text)) ? NULL : N_("has an element that is no pattern");
 	case OPTION_SESSION_KEY:
 		return is_session_key(str_of(text)) ? NULL : N_("is not understood");
 	case OPTION_ORIGINS:
@@ -360,6 +362,7 @@ int schema_set(const struct option *option, void *object, const struct config_va
 		[OPTION_EITHER] = set_either,
 		[OPTION_FLAGS] = assignment_set_flags,
 		[OPTION_STRINGS] = assignment_set_texts,
+		[OPTION_GLOBS] = assignment_set_texts,
 		[OPTION_ORIGINS] = assignment_set_texts,
 		[OPTION_TAGS] = assignment_set_texts,
 		[OPTION_BOUNDS] = assignment_set_bounds,

@@ -275,6 +275,11 @@ static const struct {
 	{"statsd: { dialect = \"graphite\"; tags = [ \"a:b:c\" ]; };", TAG_LINE},
 	{"statsd: {\n dialect = \"graphite\";\n tags = [ \"a:" LONG "\", \"b:" LONG "\" ]; };",
 	 "t.conf:3: statsd.tags are too long; shorten them to 320 bytes in all"},
+	{"statsd: { allow = [ \"nexus_*\",\n\"[a\" ]; };",
+	 "t.conf:2: statsd.allow has an element that is no pattern; "
+	 "write patterns such as [ \"nexus_*\" ]"},
+	{"statsd: { deny = \"*_info\"; };",
+	 "t.conf:1: statsd.deny cannot be a string; write patterns such as [ \"nexus_*\" ]"},
 	{"cors_origins = [ \"https://a.example\",\n\"https://b.example/path\" ];",
 	 "t.conf:2: cors_origins has an element that no browser sends as an origin; "
 	 "write such as [ \"https://chat.example.org\" ], or [ \"*\" ]"},
