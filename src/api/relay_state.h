@@ -21,33 +21,37 @@ enum relay_phase {
 struct relay {
 	struct request *request;
 	struct attempts attempts;
-	const struct candidate *candidate; /* of the attempt under way, else the last one */
-	struct transfer *transfer;         /* NULL while none runs */
-	struct target target;
-	struct buf body;      /* what is sent when it differs from the client's */
-	struct upload upload; /* of a body that flows */
-	struct timer backoff, deadline;
 	struct relay_queue queue;
+	struct timer backoff, deadline;
+	unsigned n_attempts;
+	enum outcome outcome;        /* of the last attempt that ended */
+	struct transfer_trace trace; /* of the same */
+	uint64_t upstream_ns;        /* waited for backends */
 	/* Of the model whose plain answer failed, and is sent unless another comes: its place in
 	 * the chain, or ATTEMPTS_NO_MODEL */
 	size_t answer_at;
+	bool committed; /* the head of the backend's answer went to the client */
 
-	enum relay_phase phase;
-	bool committed;       /* the head of the backend's answer went to the client */
+	/* The attempt under way, else the last one */
+	const struct candidate *candidate;
+	struct transfer *transfer; /* NULL while none runs */
+	struct target target;
+	struct buf body;      /* what is sent when it differs from the client's */
+	struct upload upload; /* of a body that flows */
 	bool asks_usage;      /* nexusd asked for the usage, not the client */
 	bool withholds_usage; /* this backend seemed to say no to that just now */
-	bool was_stale;       /* this attempt repeats one on a stale connection */
-	unsigned status;      /* of the answer; 0 none */
-	enum outcome outcome; /* of the last attempt that ended */
+	bool was_stale;       /* it repeats one on a stale connection */
+	uint64_t attempt_began_ns;
+
+	/* Its answer */
+	enum relay_phase phase;
+	uint64_t head_ns; /* 0: none yet */
+	unsigned status;  /* 0: none yet */
 	int64_t content_length;
-	struct buf headers; /* of the answer: name NUL value NUL ... */
-	struct buf plain;
+	struct buf headers; /* name NUL value NUL ... */
+	struct buf plain;   /* collected to be judged */
 	struct stream stream;
-	unsigned n_attempts;
 	struct usage usage;
-	struct transfer_trace trace;        /* of the attempt that ended last */
-	uint64_t attempt_began_ns, head_ns; /* of the attempt; 0: no head yet */
-	uint64_t upstream_ns;               /* waited for backends */
 };
 
 static inline struct loop *relay_loop(const struct relay *relay)
