@@ -358,14 +358,14 @@ bool attempts_may_retry(const struct attempts *a)
 {
 	const struct route_model *model;
 
-	if (attempts_may_ask_another(a))
+	if (attempts_may_ask_another(a) || may_go_back(a))
 		return true;
 	if (has_tries(a) && !is_last_try_kept(a) && has_usable(a, attempts_model(a)))
 		return true;
 	for (size_t i = a->at + 1; !a->is_again && (model = attempts_chain_at(a, i)); i++)
 		if (has_usable(a, model))
 			return true;
-	return may_go_back(a);
+	return false;
 }
 
 bool attempts_may_ask_another(const struct attempts *a)

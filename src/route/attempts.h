@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -129,7 +130,10 @@ static inline const struct route_model *attempts_chain_at(const struct attempts 
 /* The model whose turn it is. */
 static inline const struct route_model *attempts_model(const struct attempts *a)
 {
-	return attempts_chain_at(a, a->at);
+	const struct route_model *model = attempts_chain_at(a, a->at);
+
+	assert(model);
+	return model;
 }
 /* How often it was tried. */
 static inline unsigned attempts_tries(const struct attempts *a)
