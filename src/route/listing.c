@@ -55,7 +55,12 @@ static int list_models_of_backend(struct listings *l, size_t index)
 	const struct backend *backend = l->backends[index];
 	/* A backend that lists thousands must not make as many series that nobody uses. */
 	bool birth = config->n_models > 0 || backend->n_models <= l->config->metrics.birth_models;
-	struct listing listing = {.backend_name = config->name, .index = index, .birth = birth};
+	struct listing listing = {
+		.backend_name = config->name,
+		.index = index,
+		.birth = birth,
+		.last_listed = l->number,
+	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < backend->n_models; i++) {
@@ -103,6 +108,7 @@ static int list_former_of_model(struct listings *l, const struct route_model *mo
 			continue;
 		listing.index = place->index;
 		listing.backend_name = l->config->backends[place->index].name;
+		listing.last_listed = model->candidates[i].last_listed;
 		if (add_listing(l, listing) < 0)
 			return -ENOMEM;
 	}
@@ -130,6 +136,50 @@ static int list_former_models(struct listings *l)
 		r = list_former_of_model(l, &previous->models[i], places);
 	free(places);
 	return r;
+}
+
+/* Of each backend the former ones stand together, the latest first. */
+static int compare_ages(const void *left, const void *right)
+{
+	const struct listing *a = left, *b = right;
+
+	if (a->index != b->index)
+		return a->index < b->index ? -1 : 1;
+	if (a->standing != b->standing)
+		return (int)a->standing - (int)b->standing;
+	if (a->last_listed != b->last_listed)
+		return a->last_listed > b->last_listed ? -1 : 1;
+	return strcmp(a->id, b->id);
+}
+
+static size_t count_former(const struct listings *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += l->entries[i].standing == LISTING_FORMER;
+	return n;
+}
+
+/* A backend may list other models with each check, for ever. */
+static void forget_oldest(struct listings *l)
+{
+	size_t kept = 0, n_former = 0;
+
+	if (count_former(l) <= LISTING_FORMER_MAX)
+		return;
+	qsort(l->entries, l->n, sizeof(*l->entries), compare_ages);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct listing entry = l->entries[i];
+
+		if (i == 0 || entry.index != l->entries[i - 1].index)
+			n_former = 0;
+		n_former += entry.standing == LISTING_FORMER;
+		if (entry.standing != LISTING_FORMER || n_former <= LISTING_FORMER_MAX)
+			l->entries[kept++] = entry;
+	}
+	l->n = kept;
+	sort_listings(l);
 }
 
 static int compare_aliases(const void *left, const void *right)
@@ -268,6 +318,7 @@ int listings_collect(struct listings *l)
 	if (sort_aliases(l) < 0 || list_models(l) < 0 || list_former_models(l) < 0)
 		return -ENOMEM;
 	sort_listings(l);
+	forget_oldest(l);
 	if (list_named_models(l) < 0)
 		return -ENOMEM;
 	sort_listings(l);

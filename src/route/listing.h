@@ -11,6 +11,9 @@
 #define LISTING_NO_BACKEND SIZE_MAX
 #define LISTING_LATEST     ":latest" /* the tag that an Ollama name without one means */
 
+/* So many of the models that a backend does not list any more stay known, those it listed last. */
+#define LISTING_FORMER_MAX 1000
+
 /* Ordered so that what counts most comes first among the words of one backend on one model. */
 enum listing_standing {
 	LISTING_LISTED,
@@ -25,19 +28,21 @@ struct listing {
 	enum listing_standing standing;
 	const struct backend_model *model; /* what is known of it, when LISTED */
 	bool birth;                        /* the series of the pair are to be born with it */
+	uint64_t last_listed;              /* the number of the last table in which it was LISTED */
 };
 
 struct listings {
 	const struct config *config;
 	struct backend *const *backends; /* one per config->backends */
 	const struct route_table *previous;
+	uint64_t number; /* of the table that is built */
 	struct listing *entries;
 	size_t n, room;
 	size_t n_sorted;                     /* of the entries; the rest was added since */
 	const struct alias_config **aliases; /* sorted by name */
 };
 
-/* Fills `entries` from the first three members. -ENOMEM; listings_done() is due in any case. */
+/* Fills `entries` from the first four members. -ENOMEM; listings_done() is due in any case. */
 int listings_collect(struct listings *l) MUST_CHECK;
 void listings_done(struct listings *l);
 /* NULL when there is none of this name. */

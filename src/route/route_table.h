@@ -34,6 +34,7 @@ struct candidate {
 	bool restricted;                  /* it is in that zone */
 	const struct price_config *price; /* of the table's configuration; NULL none */
 	size_t index;                     /* of the backend in the table's configuration */
+	uint64_t last_listed; /* the number of the last table in which the backend listed it */
 	const struct backend_model
 		*model; /* what is known of the model there; owned by the table */
 };
@@ -63,6 +64,7 @@ struct route_alias {
 
 struct route_table {
 	_Atomic int references;
+	uint64_t number;            /* one more than of the previous */
 	struct config *config;      /* a reference */
 	struct route_model *models; /* sorted by id */
 	size_t n_models;
@@ -85,8 +87,9 @@ struct route_table_inputs {
 	const struct route_table *previous; /* model states are taken over from it; or NULL */
 };
 
-/* Main thread. A model stays known while any backend of the configuration listed it, an alias or
- * a fallback names it, also when nobody lists it now. NULL for no memory. */
+/* Main thread. A model stays known while an alias or a fallback names it, also when nobody lists it
+ * now, and while it is among the last LISTING_FORMER_MAX (listing.h) that a backend of the
+ * configuration listed and does no more. NULL for no memory. */
 struct route_table *route_table_build(const struct route_table_inputs *inputs) MUST_CHECK;
 /* Any thread. The last reference frees it; accepts NULL, returns NULL. */
 struct route_table *route_table_ref(struct route_table *table);

@@ -126,6 +126,7 @@ static bool set_candidate(struct builder *b, struct candidate *candidate,
 		.restricted = strcmp(config->zone, "restricted") == 0,
 		.price = find_price(b->table->config, model->id),
 		.index = listing->index,
+		.last_listed = listing->last_listed,
 		.model = description,
 	};
 	candidate->bundle = bundle_find(b->inputs->registry, str_of(model->id),
@@ -318,6 +319,7 @@ static bool build(struct builder *b)
 {
 	const struct route_table_inputs *inputs = b->inputs;
 
+	b->table->number = inputs->previous ? inputs->previous->number + 1 : 1;
 	b->table->config = config_ref(inputs->config);
 	b->table->unknown = bundle_find(inputs->registry, UNKNOWN_MODEL, NO_BACKEND);
 	if (!b->table->unknown || !take_backends(b))
@@ -325,6 +327,7 @@ static bool build(struct builder *b)
 	b->listings.config = inputs->config;
 	b->listings.backends = b->table->backends;
 	b->listings.previous = inputs->previous;
+	b->listings.number = b->table->number;
 	return listings_collect(&b->listings) == 0 && allocate(b) && add_models(b) &&
 	       add_aliases(b) && add_fallbacks(b) && add_names(b);
 }

@@ -132,5 +132,35 @@ def test_many_backends_and_models():
         eq(len(daemon.stats()["models"]), 200, "/v1/stats lists them")
 
 
+def is_known(daemon, name):
+    ok(wait_until(lambda: daemon.get(f"/v1/models/{name}").status == 200), f"{name} is known")
+
+
+def n_models(daemon):
+    return daemon.get("/health").json()["models"]["total"]
+
+
+def test_a_backend_that_lists_others_each_time():
+    a, b = FakeBackend("a", ["m"]), FakeBackend("b", ["kept"])
+    with Rig([a, b], backends=[backend(a, discover=True), backend(b, discover=True)],
+             health={"interval": 0.1}) as (daemon, *_):
+        daemon.wait_models("m", "kept")
+        b.models = ["other"]
+        is_known(daemon, "other")
+        for n in range(3):
+            a.models = [f"m{n}-{i}" for i in range(1500)]
+            is_known(daemon, f"m{n}-1499")
+        eq(n_models(daemon), 1500 + 1000 + 2, "what is known has an end")
+        former = next(model["id"] for model in daemon.get("/v1/models").json()["data"]
+                      if model["id"].startswith("m1-"))
+        with Counting(daemon) as added:
+            eq([daemon.chat(name).status for name in ("m2-7", former, "kept", "m0-7")],
+               [200, 503, 503, 404], "listed, listed before, by another backend, long ago")
+        added.check("nexus_requests_total", 1, model="_unknown", status="404")
+        a.models = ["last"]
+        is_known(daemon, "last")
+        eq(n_models(daemon), 1 + 1000 + 2, "the end of the list is no way around it")
+
+
 if __name__ == "__main__":
     tap.run(globals())

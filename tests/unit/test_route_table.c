@@ -5,6 +5,7 @@
 
 #include "fleet.h"
 #include "metrics/snapshot.h"
+#include "route/listing.h"
 #include "tap.h"
 
 static void is_model(const struct route_table *table, const char *name, const char *id)
@@ -354,6 +355,56 @@ static void test_memory(void)
 	fleet_done(&fleet);
 }
 
+/* `round` tells the names of one list from those of another. */
+static void discover_many(struct fleet *fleet, const char *name, unsigned round, unsigned n)
+{
+	struct backend_model *models = calloc(n, sizeof(*models));
+	char id[32];
+
+	fleet_need(models);
+	for (unsigned i = 0; i < n; i++) {
+		(void)snprintf(id, sizeof(id), "%s-%u-%u", name, round, i);
+		models[i].id = strdup(id);
+		fleet_need(models[i].id);
+	}
+	(void)backend_set_models(fleet_backend(fleet, name), models, n);
+}
+
+static void test_memory_has_an_end(void)
+{
+	struct fleet fleet;
+	struct route_table *table;
+
+	fleet_init(&fleet);
+	fleet_add(&fleet, "restless", BACKEND_VLLM);
+	fleet_add(&fleet, "calm", BACKEND_VLLM);
+	fleet_alias(&fleet, "named", "restless-0-1");
+	discover_many(&fleet, "calm", 0, LISTING_FORMER_MAX);
+	table = fleet_build(&fleet, NULL);
+	discover_many(&fleet, "calm", 1, 1);
+	for (unsigned round = 0; round < 20; round++) {
+		discover_many(&fleet, "restless", round, 600);
+		table = rebuild(&fleet, table);
+	}
+	is_u64(table->n_models, 600 + LISTING_FORMER_MAX + 1 + LISTING_FORMER_MAX + 1,
+	       "those listed, the last of those listed before, and one that an alias names");
+	is_text(candidates_of(table, "restless-19-599"), "restless", "listed now");
+	ok(fleet_find(table, "restless-18-0") && fleet_find(table, "restless-18-599"),
+	   "the list before is known");
+	is_model(table, "restless-16-0", NULL);
+	is_model(table, "restless-0-0", NULL);
+	is_model(table, "named", "restless-0-1");
+	is_u64(fleet_find(table, "named")->n_former, 0, "only by the alias");
+	ok(fleet_find(table, "calm-0-0"), "another backend's are kept");
+	discover_many(&fleet, "restless", 18, 600);
+	table = rebuild(&fleet, table);
+	is_text(candidates_of(table, "restless-18-599"), "restless", "what comes back is listed");
+	ok(fleet_find(table, "restless-19-0") && fleet_find(table, "restless-19-599"),
+	   "and the list between is the youngest now");
+	route_table_unref(table);
+	fleet_done(&fleet);
+}
+
 struct counts {
 	size_t series, a, b;
 };
@@ -469,6 +520,7 @@ int main(void)
 	test_joined_demands();
 	test_places();
 	test_memory();
+	test_memory_has_an_end();
 	test_birth();
 	test_many();
 	test_threads();
