@@ -135,45 +135,49 @@ static bool is_within_budget(const struct registry *registry, const struct famil
 }
 
 /* With the mutex. */
-static struct series *overflow(struct registry *registry, struct family *family)
+static struct series *show_other(struct registry *registry, struct family *family)
 {
 	if (atomic_load_explicit(&family->other->is_hidden, memory_order_relaxed)) {
 		atomic_store_explicit(&family->other->is_hidden, false, memory_order_relaxed);
 		count(registry, family);
 	}
-	slab_add(registry->slab, family->overflow, 1);
 	return family->other;
 }
 
-static void log_overflow(const char *name)
+void registry_overflow(struct registry *registry, enum metric metric, uint64_t n)
 {
+	struct family *family = &registry->families[metric];
+	const char *name = registry_name(registry, metric);
 	const struct log_field field = {NEXUSD_FIELD_METRIC, name};
+	bool is_logged;
 
-	log_event_with(MESSAGE_SERIES_BUDGET, &field, 1,
-		       "%s: no room for further label sets, they are counted as _other; see "
-		       "metrics.max_series and metrics.max_series_per_family",
-		       name);
+	pthread_mutex_lock(&registry->mutex);
+	slab_add(registry->slab, family->overflow, n);
+	is_logged = family->overflow_is_logged;
+	family->overflow_is_logged = true;
+	pthread_mutex_unlock(&registry->mutex);
+	if (!is_logged)
+		log_event_with(MESSAGE_SERIES_BUDGET, &field, 1,
+			       "%s: no room for further label sets, they are counted as _other; "
+			       "see metrics.max_series and metrics.max_series_per_family",
+			       name);
 }
 
 static const struct series *find_or_bear(struct registry *registry, const struct series_key *key)
 {
 	struct family *family = &registry->families[key->metric];
 	struct series *series;
-	bool log_it = false;
 
 	assert(family_has_cells(family));
 	pthread_mutex_lock(&registry->mutex);
 	series = series_table_find(&registry->by_values, key);
 	if (!series && is_within_budget(registry, family))
 		series = series_bear(registry, key, false);
-	if (!series) {
-		series = overflow(registry, family);
-		log_it = !family->overflow_is_logged;
-		family->overflow_is_logged = true;
-	}
+	if (!series)
+		series = show_other(registry, family);
 	pthread_mutex_unlock(&registry->mutex);
-	if (log_it)
-		log_overflow(registry_name(registry, key->metric));
+	if (series == family->other)
+		registry_overflow(registry, key->metric, 1);
 	return series;
 }
 
@@ -247,11 +251,11 @@ static int bear_fixed(struct registry *registry, struct family *family)
 		others[i] = STR_LITERAL("_other");
 	other = series_key_of_values(registry->seed, metric, others);
 	counter = series_key_of_values(registry->seed, METRIC_METRIC_OVERFLOW, &name);
-	if (!family_has_cells(family))
-		return 0;
-	family->other = series_bear(registry, &other, family->row->n_labels > 0);
-	if (!family->other)
-		return -ENOMEM;
+	if (family_has_cells(family)) {
+		family->other = series_bear(registry, &other, family->row->n_labels > 0);
+		if (!family->other)
+			return -ENOMEM;
+	}
 	if (family->row->n_labels == 0)
 		return 0;
 	family->overflow = series_bear(registry, &counter, false);

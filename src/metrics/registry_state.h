@@ -53,6 +53,8 @@ struct registry {
 	struct bundle *other_bundle;
 };
 
+/* registry.c: so many label sets of the family have no series of their own. Takes the mutex. */
+void registry_overflow(struct registry *registry, enum metric metric, uint64_t n);
 /* bundle.c: the bundle that all pairs share for which there is no memory or no room. */
 int bundle_init_registry(struct registry *registry) MUST_CHECK;
 void bundle_done_registry(struct registry *registry);

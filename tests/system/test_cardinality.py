@@ -157,6 +157,12 @@ def test_a_backend_that_lists_others_each_time():
             eq([daemon.chat(name).status for name in ("m2-7", former, "kept", "m0-7")],
                [200, 503, 503, 404], "listed, listed before, by another backend, long ago")
         added.check("nexus_requests_total", 1, model="_unknown", status="404")
+        metrics = daemon.metrics()
+        eq(len(metrics.select("nexus_model_info")), 2000 + 1, "the real names are within a budget")
+        eq(metrics.sum("nexus_model_info", model="_other"), 1, "that tells what it lacks")
+        eq(daemon.metrics().get("nexus_metric_overflow_total", metric="nexus_model_info") -
+           metrics.get("nexus_metric_overflow_total", metric="nexus_model_info"), 502,
+           "as many as there are, with each scrape")
         a.models = ["last"]
         is_known(daemon, "last")
         eq(n_models(daemon), 1 + 1000 + 2, "the end of the list is no way around it")

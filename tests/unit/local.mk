@@ -46,6 +46,7 @@ unit_tests = \
 	tests/unit/test_problem \
 	tests/unit/test_queue \
 	tests/unit/test_recording \
+	tests/unit/test_provider \
 	tests/unit/test_registry \
 	tests/unit/test_registry_exact \
 	tests/unit/test_resolver \

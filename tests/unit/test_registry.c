@@ -266,42 +266,6 @@ static void test_merge(void)
 	registry_free(registry);
 }
 
-static void collect(void *context, provider_emit_fn *emit, void *emitter)
-{
-	const char *const *name = context;
-
-	for (; *name; name++)
-		emit(emitter, (struct str[]){str_of(*name)}, 1 + (int64_t)strlen(*name));
-}
-
-static void collect_infos(void *context, provider_emit_fn *emit, void *emitter)
-{
-	const char *const *name = context;
-
-	for (; *name; name++)
-		emit(emitter, (struct str[]){str_of(*name), str_of(*name)}, 1);
-}
-
-static void test_providers(void)
-{
-	const char *names[] = {"b-1", "b_1", "b.1", "long-name", NULL};
-	struct registry *registry = registry_or_die(&roomy);
-	const char *info = "model=\"b_1\",name=\"b_1\"";
-
-	is_int(registry_provide(registry, METRIC_PENDING_REQUESTS, collect, names), 0, "provide");
-	is_int(registry_provide(registry, METRIC_MODEL_INFO, collect_infos, names), 0, "provide");
-	is_int(value_of(registry, METRIC_PENDING_REQUESTS, "backend=\"b_1\""), 12,
-	       "equal texts are added up");
-	is_u64(ask(registry, METRIC_PENDING_REQUESTS, "backend=\"b_1\"", false).n_found, 3,
-	       "or stand alone, unmerged");
-	is_int(value_of(registry, METRIC_PENDING_REQUESTS, "backend=\"long_name\""), 10, "another");
-	is_int(value_of(registry, METRIC_MODEL_INFO, info), 1, "an info is 1");
-	names[0] = NULL;
-	is_u64(ask(registry, METRIC_PENDING_REQUESTS, "backend=\"b_1\"", true).n_found, 0,
-	       "what is gone is gone");
-	registry_free(registry);
-}
-
 static int64_t overflow_of(struct registry *registry, const char *family)
 {
 	char labels[128];
@@ -574,7 +538,6 @@ int main(void)
 	test_birth();
 	test_labels();
 	test_merge();
-	test_providers();
 	test_family_budget();
 	test_total_budget();
 	test_other_by_name();
