@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The examples of nexusctl(1) and the shell's part of nexusd-journal(7), as they stand there."""
+"""The examples of nexusctl(1) and nexusd.conf(5), and those of nexusd-journal(7) that need no
+journal, as they stand there."""
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import tempfile
 
 import harness
 import tap
+from certificates import Certificate
 from ctl_run import Terminal, environment, find_nexusctl
 from fake_backend import FakeBackend
 from harness import Daemon, Rig, backend, shared, wait_until
@@ -45,9 +47,9 @@ class Folder:
         (self.path / "sleep").chmod(0o755)
 
     def begin(self, script, daemon=None):
-        path = f"{self.path}:{os.environ['PATH']}"
-        return subprocess.Popen(["/bin/sh", "-c", script], env={**environment(daemon), "PATH": path},
-                                cwd=self.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        env = environment(daemon, PATH=f"{self.path}:{os.environ['PATH']}")
+        return subprocess.Popen(["/bin/sh", "-c", script], env=env, cwd=self.path,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
@@ -126,6 +128,41 @@ def test_drain_waits_for_what_runs():
         status, _, err = finish(process)
     eq((status, err), (0, ""), "it ends when the request has")
     eq(daemon.stats()["backends"][0]["status"], "healthy", "with the backend in service")
+
+
+# --- nexusd.conf(5) ---
+
+
+def prepare(folder):
+    """The files that examples name: below this folder instead of /etc/nexusd."""
+    for name in ("tls", "credentials"):
+        (folder / name).mkdir()
+    Certificate(folder / "tls", "server")
+    shutil.copy(Certificate(folder / "tls", "clients").path, folder / "ca.pem")
+    for name in ("openai-key", "gpu-3"):
+        (folder / "credentials" / name).write_text("sk-example\n")
+        (folder / "credentials" / name).chmod(0o600)
+
+
+def check_configuration(folder, text):
+    path = folder / "example.conf"
+    path.write_text(text.replace("/etc/nexusd", str(folder)))
+    done = subprocess.run([harness.find_program(), "-c", path, "--check-config"],
+                          env=environment(CREDENTIALS_DIRECTORY=str(folder / "credentials")),
+                          capture_output=True, text=True, timeout=harness.BOUND_SECONDS,
+                          check=False)
+    return done.returncode, done.stderr
+
+
+def test_configurations():
+    found = examples("nexusd.conf.5")
+    ok(len(found) > 4, "there are some", found)
+    with tempfile.TemporaryDirectory(prefix="nexusd-manual-") as name:
+        folder = pathlib.Path(name)
+        prepare(folder)
+        for number, text in enumerate(found, 1):
+            eq(check_configuration(folder, text), (0, ""), f"nexusd.conf(5), example {number}",
+               text)
 
 
 # --- nexusd-journal(7) ---
