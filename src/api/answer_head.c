@@ -56,8 +56,7 @@ struct verdict answer_head_judge(struct relay *relay, const struct transfer_head
 	atomic_fetch_add_explicit(&backend->answered, 1, memory_order_relaxed);
 	/* How quickly it refuses is not how quickly it answers. */
 	if (outcome == OUTCOME_OK)
-		backend_observe_latency(backend,
-					(relay->head_ns - relay->attempt_began_ns) / NS_PER_USEC);
+		backend_observe_latency(backend, (relay->head_ns - relay->asked_ns) / NS_PER_USEC);
 	else
 		heed_retry_after(relay, head);
 	/* So it was that option which it had refused. */

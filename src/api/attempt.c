@@ -58,7 +58,7 @@ static void count_end(struct relay *relay, enum outcome outcome)
 	const struct candidate *candidate = relay->candidate;
 
 	relay->outcome = outcome;
-	relay->upstream_ns += end_of_attempt_ns(relay) - relay->attempt_began_ns;
+	relay->upstream_ns += end_of_attempt_ns(relay) - relay->asked_ns;
 	tell_circuit(relay, attempts_note(&relay->attempts, outcome, relay->status));
 	record_attempt(relay->request->api, candidate->bundle, outcome, &relay->trace);
 	log_debug("%s: attempt at %s ended: %s", relay->request->id, candidate->backend->name,
@@ -75,7 +75,7 @@ void attempt_ended(struct relay *relay, enum outcome outcome)
 static bool had_its_time(const struct relay *relay)
 {
 	const struct config *config = relay->request->table->config;
-	uint64_t had_ns = clock_monotonic_ns() - relay->attempt_began_ns;
+	uint64_t had_ns = clock_monotonic_ns() - relay->asked_ns;
 
 	return had_ns >= config->timeouts.first_byte || had_ns >= config->timeouts.total / 2;
 }
@@ -179,9 +179,9 @@ bool attempt_start(struct relay *relay, const struct transfer_events *events)
 	if (choose_body(relay, &wanted) == 0)
 		relay->transfer = transfer_start(request->api->in.client, &wanted, events, relay);
 	relay->n_attempts++;
-	relay->attempt_began_ns = clock_monotonic_ns();
+	relay->asked_ns = clock_monotonic_ns();
 	if (!request->times.routed_ns)
-		request->times.routed_ns = relay->attempt_began_ns;
+		request->times.routed_ns = relay->asked_ns;
 	if (!relay->transfer)
 		attempt_ended(relay, OUTCOME_CANCELLED);
 	return relay->transfer;

@@ -41,7 +41,7 @@ struct relay {
 	bool asks_usage;      /* nexusd asked for the usage, not the client */
 	bool withholds_usage; /* this backend seemed to say no to that just now */
 	bool was_stale;       /* it repeats one on a stale connection */
-	uint64_t attempt_began_ns;
+	uint64_t asked_ns;    /* it had begun then, or been handed the last of a body that flows */
 
 	/* Its answer */
 	enum relay_phase phase;

@@ -151,7 +151,7 @@ void reply_head_describe(const struct relay *relay)
 	char text[24];
 
 	if (relay->transfer)
-		upstream_ns += clock_monotonic_ns() - relay->attempt_began_ns;
+		upstream_ns += clock_monotonic_ns() - relay->asked_ns;
 	*write_digits(text, relay->n_attempts, 1) = '\0';
 	(void)!exchange_add_header(exchange, "X-Nexus-Attempts", text);
 	add_timing(exchange, total_ns > upstream_ns ? total_ns - upstream_ns : 0, upstream_ns);

@@ -57,6 +57,8 @@ static ssize_t supply(void *context, char *out, size_t room)
 	if (next.n == 0)
 		return relay->request->exchange->request_complete ? 0 : -EAGAIN;
 	memcpy(out, next.p, next.n);
+	if (!relay->head_ns)
+		relay->asked_ns = loop_now_ns(relay_loop(relay));
 	if (is_name) {
 		relay->upload.model_at += next.n;
 		return (ssize_t)next.n;

@@ -173,6 +173,31 @@ def test_another_backend_while_it_is_held():
     daemon.wait_healthy(2)
 
 
+def test_the_time_the_client_takes_is_its_own():
+    """smart goes by the average latency, and would leave the backend alone."""
+    a = FakeBackend("a", [MODEL])
+    with Rig([a], backends=[backend(a)]) as (daemon, _):
+        def average():
+            rows = daemon.get("/admin/backends", address=daemon.admin_address).json()["backends"]
+            return rows[0]["average_latency_ms"]
+        daemon.chat(MODEL)
+        before = average()
+        body = audio()
+        since = time.monotonic()
+        connection = daemon.connect()
+        connection.send(head_of(len(body)) + body[:WINDOW * 2])
+        a.wait(lambda: a.arriving and a.arriving.received_bytes > WINDOW)
+        ok(wait_until(lambda: time.monotonic() > since + 0.3), "the client takes its time")
+        connection.send(body[WINDOW * 2:])
+        answer = connection.read_response()
+        taken = (time.monotonic() - since) * 1000
+        upstream = float(answer.header("server-timing").split("upstream;dur=")[1])
+        after = average()
+    eq(answer.status, 200, "the upload")
+    ok(upstream <= taken - 300, "the backend only has to answer", (upstream, taken))
+    ok(after <= (upstream + 4 * before) / 5 + 1, "and is as quick as that", (before, after))
+
+
 def test_none_once_it_is_gone():
     daemon, a, b = two()
     for how in ("close", "rst"):
