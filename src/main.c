@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 
 #include "base/i18n.h"
+#include "base/standard_files.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
 
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
 	bool check = false;
 	int option;
 
+	standard_files_open();
 	i18n_init(LOCALEDIR);
 	while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
 		switch (option) {

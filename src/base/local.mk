@@ -37,9 +37,13 @@ libnexusd_a_SOURCES += \
 	src/base/problem.c \
 	src/base/problem.def \
 	src/base/problem.h \
+	src/base/standard_files.c \
+	src/base/standard_files.h \
 	src/base/str.c \
 	src/base/str.h \
 	src/base/trace.c \
 	src/base/trace.h \
+	src/base/unicode.c \
+	src/base/unicode.h \
 	src/base/version.c \
 	src/base/version.h

@@ -5,12 +5,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/unicode.h"
 
 #define FIELD_PREFIX "NEXUSD_"
 
 /* How text from outside is made harmless. */
 enum escape {
-	ESCAPE_PLAIN,  /* control characters and what is no UTF-8, as \xNN */
+	ESCAPE_PLAIN,  /* what hides or is obeyed, and what is no UTF-8, as \xNN */
 	ESCAPE_QUOTED, /* the same inside quotes: quotes and backslashes, too */
 	ESCAPE_JSON,
 };
@@ -43,22 +44,12 @@ static bool put_hex(struct line *line, struct str s)
 	return put(line, (struct str){text, n});
 }
 
-/* C0, DEL, and C1, which terminals obey in UTF-8 too. */
-static bool is_control(struct str character)
+static bool put_json_hidden(struct line *line, uint32_t code_point)
 {
-	unsigned char first = (unsigned char)character.p[0];
-
-	return first < 0x20 || first == 0x7F ||
-	       (first == 0xC2 && (unsigned char)character.p[1] < 0xA0);
-}
-
-static bool put_json_control(struct line *line, struct str character)
-{
-	/* The second byte of a C1 character is its number. */
-	unsigned char number = (unsigned char)character.p[character.n - 1];
 	char text[sizeof("\\u0000")];
 
-	snprintf(text, sizeof(text), "\\u%04x", number);
+	/* None of them is beyond U+FFFF. */
+	snprintf(text, sizeof(text), "\\u%04x", (unsigned)(code_point & 0xFFFF));
 	return put(line, str_of(text));
 }
 
@@ -66,10 +57,12 @@ static bool put_json_control(struct line *line, struct str character)
 static bool put_character(struct line *line, struct str character, bool is_valid,
 			  enum escape escape)
 {
+	uint32_t code_point = is_valid ? unicode_code_point(character) : 0;
+
 	if (escape == ESCAPE_JSON && !is_valid)
 		return put(line, STR_LITERAL("\\ufffd"));
-	if (!is_valid || is_control(character))
-		return escape == ESCAPE_JSON ? put_json_control(line, character)
+	if (!is_valid || unicode_is_hidden(code_point))
+		return escape == ESCAPE_JSON ? put_json_hidden(line, code_point)
 					     : put_hex(line, character);
 	if (escape != ESCAPE_PLAIN && (*character.p == '"' || *character.p == '\\'))
 		return put(line, (struct str){(const char[]){'\\', *character.p}, 2});

@@ -178,22 +178,26 @@ static int fetch(const struct ctl *ctl, const char *path, struct response *answe
 int command_metrics(struct ctl *ctl)
 {
 	struct response answer;
-	struct buf path, out;
+	struct buf path, json, out;
 	int r;
 
 	response_init(&answer);
 	buf_init(&path, PATH_MAX_BYTES);
+	buf_init(&json, OUT_MAX_BYTES);
 	buf_init(&out, OUT_MAX_BYTES);
 	r = make_path(ctl, &path);
 	if (r == CTL_OK)
 		r = fetch(ctl, path.data, &answer);
 	if (r == CTL_OK)
 		r = check_names(ctl, buf_str(&answer.body));
-	if (r == CTL_OK && ctl->json)
-		r = ctl_print(&out, write_samples(buf_str(&answer.body), &out));
-	else if (r == CTL_OK)
-		r = ctl_print(&out, visible_append(&out, buf_str(&answer.body), true));
+	if (r == CTL_OK) {
+		int error = ctl->json ? write_samples(buf_str(&answer.body), &json) : 0;
+		struct str text = buf_str(ctl->json ? &json : &answer.body);
+
+		r = ctl_print(&out, error ? error : visible_append(&out, text, true));
+	}
 	buf_done(&path);
+	buf_done(&json);
 	response_done(&answer);
 	return r;
 }

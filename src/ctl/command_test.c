@@ -9,6 +9,7 @@
 #include "ctl/document.h"
 #include "ctl/gateway.h"
 #include "ctl/human.h"
+#include "ctl/visible.h"
 
 #define OUT_MAX_BYTES (1u << 20)
 #define TIMEOUT_NS    (600 * NS_PER_SEC)
@@ -213,19 +214,23 @@ static int write_json(const struct trial *trial, struct buf *out)
 
 static int print(const struct ctl *ctl, const struct trial *trial)
 {
+	struct buf out, json;
 	struct table table;
-	struct buf out;
 	int r;
 
 	buf_init(&out, OUT_MAX_BYTES);
+	buf_init(&json, OUT_MAX_BYTES);
 	table_init(&table, pair_columns, ARRAY_SIZE(pair_columns));
 	if (ctl->json) {
-		r = write_json(trial, &out);
+		r = write_json(trial, &json);
+		if (r == 0)
+			r = visible_append(&out, buf_str(&json), true);
 	} else {
 		fill(&table, trial);
 		r = table_write(&table, &ctl->screen, SIZE_MAX, &out);
 	}
 	table_done(&table);
+	buf_done(&json);
 	return ctl_print(&out, r);
 }
 

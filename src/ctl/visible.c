@@ -4,39 +4,13 @@
 #include <stdint.h>
 #include <wchar.h>
 
-static const struct {
-	uint32_t first, last;
-} hidden[] = {
-	{0x00, 0x1F},     /* C0 controls */
-	{0x7F, 0x9F},     /* DEL and the C1 controls */
-	{0xAD, 0xAD},     /* soft hyphen */
-	{0x61C, 0x61C},   /* Arabic letter mark */
-	{0x200B, 0x200F}, /* zero width, marks of direction */
-	{0x2028, 0x202E}, /* separators, embeddings, overrides */
-	{0x2060, 0x206F}, /* joiners, isolates */
-	{0xFEFF, 0xFEFF}, /* byte order mark */
-	{0xFFF9, 0xFFFB}, /* annotations */
-};
-
-/* Of well-formed UTF-8 of n bytes. */
-static uint32_t code_point(const char *p, size_t n)
-{
-	const unsigned char *bytes = (const unsigned char *)p;
-	uint32_t code = n == 1 ? bytes[0] : bytes[0] & (0xFFu >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		code = code << 6 | (bytes[i] & 0x3F);
-	return code;
-}
+#include "base/unicode.h"
 
 static bool is_hidden(uint32_t code, bool keeps_lines)
 {
 	if (keeps_lines && (code == '\n' || code == '\t'))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
-		if (code >= hidden[i].first && code <= hidden[i].last)
-			return true;
-	return false;
+	return unicode_is_hidden(code);
 }
 
 int visible_append(struct buf *out, struct str text, bool keeps_lines)
@@ -45,7 +19,7 @@ int visible_append(struct buf *out, struct str text, bool keeps_lines)
 
 	while (r == 0 && text.n) {
 		size_t n = utf8_first(text);
-		uint32_t code = n ? code_point(text.p, n) : 0;
+		uint32_t code = n ? unicode_code_point((struct str){text.p, n}) : 0;
 
 		if (n == 0)
 			r = buf_printf(out, "\\x%02X", (unsigned char)text.p[0]);
@@ -75,7 +49,7 @@ struct str visible_cut(struct str text, size_t columns)
 		size_t n = utf8_first(rest), width;
 
 		n += n == 0;
-		width = width_of(code_point(rest.p, n));
+		width = width_of(unicode_code_point((struct str){rest.p, n}));
 		if (width > columns)
 			break;
 		columns -= width;
@@ -92,7 +66,7 @@ size_t visible_width(struct str text)
 		size_t n = utf8_first(text);
 
 		n += n == 0;
-		width += width_of(code_point(text.p, n));
+		width += width_of(unicode_code_point((struct str){text.p, n}));
 		text = (struct str){text.p + n, text.n - n};
 	}
 	return width;

@@ -373,6 +373,10 @@ def test_output_that_goes_nowhere():
         done = subprocess.run([find_nexusctl(), "metrics"], stdout=full, stderr=subprocess.PIPE,
                               env={"RUNTIME_DIRECTORY": str(daemon.path)}, check=False)
     ok(done.returncode == 1 and b"cannot write" in done.stderr, "a full disk", done)
+    done = subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", find_nexusctl(), "metrics"],
+                          stderr=subprocess.PIPE, env={"RUNTIME_DIRECTORY": str(daemon.path)},
+                          check=False)
+    ok(done.returncode == 1 and b"cannot write" in done.stderr, "a closed output", done)
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([find_nexusctl(), "metrics"], stdout=write, stderr=subprocess.PIPE,
@@ -392,6 +396,17 @@ def test_names_that_steer_terminals():
                f"but they can be told {form}", result)
         ids = [m["id"] for m in run(daemon, "models", "--json").json()["data"]]
         ok(NASTY in ids, "and JSON means the same", ids)
+
+
+def test_json_that_steers_terminals():
+    a = FakeBackend("a", [NASTY])
+    with Rig([a], backends=[backend(a, discover=True)],
+             metrics={"label_values": "raw"}) as (daemon, _):
+        daemon.wait_models(NASTY)
+        for args in (["test", NASTY], ["metrics", "nexus_requests_total"]):
+            result = run(daemon, *args, "--json")
+            ok(not any(c in result.out for c in "\x9b\u202e\u200b"), f"{args[0]} --json", result)
+            ok(NASTY in json.dumps(result.json(), ensure_ascii=False), "means the same", result)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,15 @@ def test_command_line():
     ok(status not in (0, None) and err, "an unknown log level", status, err)
 
 
+def test_started_without_standard_files():
+    """None of the daemon's own descriptors is where a log line would go."""
+    closed = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    with Daemon(backends=DEMO, launcher=closed, args=["--log-level", "debug"]) as daemon:
+        eq([os.readlink(f"/proc/{daemon.pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3,
+           "what was closed is taken")
+        eq(daemon.chat("demo").status, 200, "and it serves")
+
+
 # name: (text of the file, line of the error or None, words that must be in the message)
 BAD = {
     "unknown key": ("workers = 1;\nwrokers = 2;\n", 2, ["wrokers"]),

@@ -137,6 +137,16 @@ static void test_escapes(void)
 
 	log_info("%s", "one\ntwo\t\x7F\xC2\x9B");
 	is_text(written(true), "info: one\\x0Atwo\\x09\\x7F\\xC2\\x9B\n", "controls are escaped");
+	log_info("%s", "a\xE2\x80\xAE"
+		       "b\xE2\x81\xA6"
+		       "c\xE2\x80\xA8"
+		       "d");
+	is_text(written(true),
+		"info: a\\xE2\\x80\\xAE"
+		"b\\xE2\\x81\\xA6"
+		"c\\xE2\\x80\\xA8"
+		"d\n",
+		"what turns text or breaks lines is, too");
 	log_info("%s", "caf\xC3\xA9 \xE2\x82 \xED\xA0\x80");
 	is_text(written(true), "info: caf\xC3\xA9 \\xE2\\x82 \\xED\\xA0\\x80\n",
 		"UTF-8 stays, other bytes are escaped");
@@ -321,7 +331,8 @@ static void is_json_with(const char *line, const char *member, const char *want,
 
 static void test_json(void)
 {
-	struct log_field field = {"NEXUSD_MODEL", "a \"b\\c\"\n\x7F\xC2\x9B \xFF caf\xC3\xA9"};
+	struct log_field field = {"NEXUSD_MODEL",
+				  "a \"b\\c\"\n\x7F\xC2\x9B \xFF \xE2\x80\xAE caf\xC3\xA9"};
 	struct log_field many[LOG_MAX_FIELDS];
 	char text[4000], names[LOG_MAX_FIELDS][16];
 	const char *line;
@@ -332,7 +343,8 @@ static void test_json(void)
 	ok(has_shape(line, "{\"time\":\"9999-99-99T99:99:99.999Z\",\"level\":\"info\","
 			   "\"message\":\"m\","),
 	   "it begins with time, level and message");
-	is_json_with(line, "model", "\"a \\\"b\\\\c\\\"\\u000a\\u007f\\u009b \\ufffd caf\xC3\xA9\"",
+	is_json_with(line, "model",
+		     "\"a \\\"b\\\\c\\\"\\u000a\\u007f\\u009b \\ufffd \\u202e caf\xC3\xA9\"",
 		     "a nasty value");
 	log_write(LOG_LEVEL_INFO, &(struct log_field){"NEXUSD_STATUS", "200"}, 1, "x\"\x1B\\");
 	line = written(false);
