@@ -193,3 +193,17 @@ void attempt_pause_if_full(struct relay *relay)
 	    exchange_outbox_bytes(relay->request->exchange) >= EXCHANGE_HIGH_WATER_BYTES)
 		transfer_pause(relay->transfer);
 }
+
+void attempt_free_body(struct relay *relay)
+{
+	struct exchange *exchange = relay->request->exchange;
+	struct transfer_trace trace;
+
+	if (!relay->committed || !exchange->request_complete || exchange->held_bytes == 0)
+		return;
+	transfer_get_trace(relay->transfer, &trace);
+	if (!trace.body_sent)
+		return;
+	buf_done(&relay->body);
+	exchange_free_body(exchange);
+}

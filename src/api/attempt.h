@@ -28,5 +28,8 @@ void attempt_ended(struct relay *relay, enum outcome outcome);
 void attempt_cut_short(struct relay *relay);
 /* Like attempt_ended(), but it keeps its place: another one follows at the same backend at once. */
 void attempt_ended_for_another(struct relay *relay, enum outcome outcome);
+/* Frees the request's body once nobody needs it any more: it was sent, and its answer goes to the
+ * client. */
+void attempt_free_body(struct relay *relay);
 /* Reads no more of the answer while the client has enough of it; relay_drained() goes on. */
 void attempt_pause_if_full(struct relay *relay);

@@ -170,6 +170,7 @@ static void act(struct relay *relay, struct verdict verdict)
 	switch (verdict.fate) {
 	case FATE_GOES_ON:
 		attempt_pause_if_full(relay);
+		attempt_free_body(relay);
 		return;
 	case FATE_FAILED:
 		attempt_cancel(relay);

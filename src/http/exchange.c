@@ -51,8 +51,7 @@ static void exchange_free(struct exchange *exchange)
 	connection->target = NULL;
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
-	buf_done(&exchange->body);
-	census_release(connection->server->census, exchange->held_bytes);
+	exchange_free_body(exchange);
 	buf_done(&exchange->outbox);
 	free(exchange);
 }
@@ -272,6 +271,14 @@ void exchange_drop_body(struct exchange *exchange, size_t n)
 	exchange->dropped_bytes += n;
 	if (!exchange->request_complete)
 		connection_wake(exchange->connection);
+}
+
+void exchange_free_body(struct exchange *exchange)
+{
+	exchange->dropped_bytes += exchange->body.len;
+	buf_done(&exchange->body);
+	census_release(exchange->connection->server->census, exchange->held_bytes);
+	exchange->held_bytes = 0;
 }
 
 static enum MHD_Result complete(struct exchange *exchange)

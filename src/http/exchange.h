@@ -89,7 +89,9 @@ void exchange_watch_body(struct exchange *exchange);
 void exchange_let_body_flow(struct exchange *exchange);
 /* Drops bytes off the front of the body, so that as many can come. */
 void exchange_drop_body(struct exchange *exchange, size_t n);
-/* Counts a copy of the body, until the exchange ends, among what all bodies may take. 0, or
+/* Frees the body, and gives back its room and that of its copy: nobody looks at them any more. */
+void exchange_free_body(struct exchange *exchange);
+/* Counts a copy of the body, until that is freed, among what all bodies may take. 0, or
  * -ENOBUFS: there is no room. */
 int exchange_hold(struct exchange *exchange, size_t n) MUST_CHECK;
 

@@ -99,9 +99,7 @@ static void ignore_body(struct exchange *exchange)
 	if (exchange->request_complete)
 		return;
 	exchange->body_mode = BODY_IGNORED;
-	buf_done(&exchange->body);
-	census_release(exchange->connection->server->census, exchange->held_bytes);
-	exchange->held_bytes = 0;
+	exchange_free_body(exchange);
 }
 
 void exchange_send(struct exchange *exchange)

@@ -225,7 +225,7 @@ static void set_body(struct http_transfer *t, const struct transfer_request *req
 	const char *body = request->body.n ? request->body.p : "";
 
 	t->supply = request->supply;
-	t->owed_bytes = request->supplied_bytes;
+	t->owed_bytes = t->supply ? request->supplied_bytes : (int64_t)request->body.n;
 	if (t->supply) {
 		/* Without fields to post it asks transport_http_on_read(), in chunks if it must. */
 		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);

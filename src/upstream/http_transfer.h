@@ -36,7 +36,7 @@ struct http_transfer {
 	uint64_t asked_ns;    /* when the last of the request was handed to libcurl */
 	uint64_t answered_ns; /* when the final head was there; 0: it is not */
 	ssize_t (*supply)(void *context, char *out, size_t room); /* of the body; or NULL */
-	int64_t owed_bytes; /* of what is supplied; below 0: nobody knows how much it is */
+	int64_t owed_bytes; /* of what is supplied, else all; below 0: nobody knows how much */
 
 	struct request_headers request;
 	struct response_head head;

@@ -24,7 +24,7 @@ struct header {
 };
 
 /* Everything here is borrowed until on_done or transfer_cancel(), but for `headers`, which are
- * copied. */
+ * copied, and the body, which is needed until transfer_trace.body_sent. */
 struct transfer_request {
 	const struct target *target;
 	const char *method;           /* "GET" or "POST" */
@@ -62,6 +62,7 @@ struct transfer_timings {
 struct transfer_trace {
 	bool connected; /* it has had a connection; false for transports without any */
 	bool reused;    /* that was kept alive: no name lookup, connect and TLS of its own */
+	bool body_sent; /* all of the request's: nobody looks at it any more */
 	struct transfer_timings timings;
 	uint64_t sent_bytes, received_bytes; /* of bodies */
 };

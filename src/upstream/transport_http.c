@@ -61,6 +61,7 @@ static void http_trace(const struct transfer *transfer, struct transfer_trace *r
 	ret_trace->connected = ret_trace->reused || timings.connect > 0;
 	ret_trace->timings = timings;
 	ret_trace->sent_bytes = (uint64_t)sent;
+	ret_trace->body_sent = t->supply ? t->sent : sent == t->owed_bytes;
 	ret_trace->received_bytes = t->received_bytes;
 }
 

@@ -11,10 +11,12 @@ from fake_backend import FakeBackend
 from harness import Counting, Daemon, backend, wait_until
 from http_client import encode_request
 from tap import eq, ok
+from test_form import BOUNDARY, file_part, form, part
 
 MODEL = "m"
 CHAT = json.dumps(harness.chat_body(MODEL)).encode()
 CEILING, RESERVE = 12, 32
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
 LIMITED = "nexus_client_connections_limited_total"
 
 
@@ -174,6 +176,53 @@ def test_bodies():
             eq(daemon.post("/v1/chat/completions", each).status, 200,
                "one of limits.max_body always has room")
             daemon.settled()
+    fake.stop()
+
+
+def streams_of(daemon, n, path, kind, body):
+    """As many streams at once; their bodies together find no room."""
+    streams = []
+    for number in range(n):
+        connection = daemon.connect()
+        connection.request("POST", path, {"Content-Type": kind}, body)
+        streams.append(harness.Stream(connection))
+        eq(streams[-1].head.status, 200, f"{path}: stream {number} has room")
+        ok(streams[-1].next_frame(), "and runs")
+    return streams
+
+
+def test_bodies_of_streams():
+    """A stream that has begun needs its request no more, nor the copy that asks for the usage."""
+    fake = FakeBackend("a", [MODEL])
+    chat = json.dumps(harness.chat_body(MODEL, "x" * 40_000, stream=True)).encode()
+    upload = form(part("model", MODEL), part("stream", "true"), file_part(b"s" * 400_000))
+    events = b'data: {"choices":[]}\n\n' * 3 + b"data: [DONE]\n\n"
+    for size, path, kind, body in (("48K", "/v1/chat/completions", "application/json", chat),
+                                   ("440K", "/v1/audio/transcriptions", FORM, upload)):
+        with daemon_with(fake, max_body=size, max_bodies=size) as daemon:
+            fake.default = {"body": events, "chunked": True, "gate_half": "all",
+                            "headers": {"Content-Type": "text/event-stream"}}
+            with Counting(daemon) as added:
+                streams = streams_of(daemon, 16, path, kind, body)
+                fake.gate("all").release(16)
+                eq([s.all_data()[-1] for s in streams], ["[DONE]"] * 16, "all end well")
+            added.check("nexus_requests_total", 16, status="200")
+    fake.stop()
+
+
+def test_bodies_that_are_still_being_sent():
+    """The backend answers while it still reads: what it has yet to get is not given up."""
+    fake = FakeBackend("a", [MODEL])
+    body = json.dumps(harness.chat_body(MODEL, "x" * 9_000_000, stream=True)).encode()
+    events = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n' \
+             b'data: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+    with daemon_with(fake) as daemon, Counting(daemon) as added:
+        connection = daemon.connect()
+        fake.upload = {"after": 1000, "answer": head % len(events) + events}
+        connection.request("POST", "/v1/chat/completions", None, body)
+        eq(harness.Stream(connection).read_rest(), events, "the answer comes")
+    added.check("nexus_requests_total", 1, status="200")
     fake.stop()
 
 

@@ -117,6 +117,52 @@ static void test_large_body(void)
 	free(body);
 }
 
+static char *lent;
+static bool sent_at[2]; /* with the pieces of the answer */
+
+static void take_back_when_sent(struct run *run, struct str data UNUSED)
+{
+	struct transfer_trace trace;
+
+	transfer_get_trace(run->transfer, &trace);
+	if (run->n_datas <= ARRAY_SIZE(sent_at))
+		sent_at[run->n_datas - 1] = trace.body_sent;
+	if (!trace.body_sent)
+		return;
+	free(lent);
+	lent = NULL;
+}
+
+/* The server answers before it reads; the body is more than sockets hold. */
+static void test_body_is_given_back(void)
+{
+	static const struct server_step script[] = {
+		{SERVER_ACCEPT, NULL, 0},
+		{SERVER_SEND, OK_HEAD "Content-Length: 6\r\n\r\none", 0},
+		{SERVER_READ, NULL, 0},
+		{SERVER_SEND, "two", 0},
+		{SERVER_END, NULL, 0}};
+	size_t n = 32 << 20;
+	struct server server;
+	struct run run;
+
+	lent = need(malloc(n));
+	memset(lent, 'b', n);
+	server_start(&server, script);
+	run_init(&run, loop, client, &server);
+	run.request.method = "POST";
+	run.request.body = (struct str){lent, n};
+	run.on_data = take_back_when_sent;
+	run_start(&run);
+	loop_run(loop);
+	is_int(run.result.outcome, OUTCOME_OK, "an answer begins before its request is sent");
+	ok(run.n_datas == 2 && !sent_at[0], "the body is needed until then");
+	ok(sent_at[1] && !lent, "and not any more");
+	run_finish(&run);
+	ok(!server_join(&server) && server.request_bytes > n, "all of it was received");
+	free(lent);
+}
+
 struct reuse {
 	const char *what;
 	struct server_step script[12];
@@ -267,6 +313,7 @@ int main(void)
 	test_request();
 	test_get();
 	test_large_body();
+	test_body_is_given_back();
 	test_reuse();
 	run_world_end(loop, client);
 	return tap_done();

@@ -14,7 +14,7 @@ static struct client *client;
 static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 static const size_t text_bytes = sizeof(text) - 1;
 
-static size_t given, available, n_asked, n_starved;
+static size_t given, available, n_asked, n_starved, n_sent_early;
 
 static ssize_t supply(void *context, char *out, size_t room)
 {
@@ -36,7 +36,7 @@ static ssize_t supply(void *context, char *out, size_t room)
 
 static void begin(struct run *run, struct server *server, const struct server_step *script)
 {
-	given = available = n_asked = n_starved = 0;
+	given = available = n_asked = n_starved = n_sent_early = 0;
 	server_start(server, script);
 	run_init(run, loop, client, server);
 	run->request.method = "POST";
@@ -49,9 +49,14 @@ static void begin(struct run *run, struct server *server, const struct server_st
 /* Longer than any timeout of the transfer after each piece. */
 static void give_more(struct run *run)
 {
+	struct transfer_trace trace = {0};
+
 	available = available + 12 < text_bytes ? available + 12 : text_bytes;
-	if (run->transfer)
+	if (run->transfer) {
+		transfer_get_trace(run->transfer, &trace);
 		transfer_supply(run->transfer);
+	}
+	n_sent_early += trace.body_sent;
 	if (available < text_bytes)
 		run_later(run, 2 * SHORT_NS);
 }
@@ -74,6 +79,7 @@ static void test_pieces(void)
 	is_int(run.result.outcome, OUTCOME_OK, "timeouts stand still while there is no more");
 	ok(n_starved > 0, "it was asked in vain, and again");
 	is_u64(run.result.trace.sent_bytes, text_bytes, "all of it was sent");
+	ok(run.result.trace.body_sent && n_sent_early == 0, "and so it says, not before");
 	run_finish(&run);
 	ok(!server_join(&server), "the server is content");
 	ok(strstr(server.request, "\r\nContent-Type: multipart/form-data; boundary=B\r\n") &&
