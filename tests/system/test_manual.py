@@ -19,7 +19,8 @@ from fake_backend import FakeBackend
 from harness import Daemon, Rig, backend, shared, wait_until
 from tap import eq, ok
 
-SOURCE = pathlib.Path(os.environ.get("NEXUSD_SOURCE") or pathlib.Path(__file__).parents[2])
+SOURCE = pathlib.Path(os.environ.get("NEXUSD_SOURCE") or
+                      pathlib.Path(__file__).resolve().parents[2])
 # Instead of sleeping it tells that somebody would.
 SLEEP = "#!/bin/sh\necho >>\"$0.log\"\nexec /bin/sleep 0.05\n"
 
