@@ -27,7 +27,8 @@ def test_discovery_by_type():
     fakes["llamacpp"].model_details = {"llamacpp-one": {"meta": {"n_ctx_train": 2048}}}
     fakes["ollama"].model_details = {
         "two:7b": {"capabilities": ["completion", "tools"],
-                   "model_info": {"llama.context_length": 1024}}}
+                   "model_info": {"general.architecture": "llama",
+                                  "llama.context_length": 1024}}}
     rows = [backend(f, discover=True) for f in fakes.values()]
     with Rig(list(fakes.values()), backends=rows) as (daemon, *_):
         want = sorted(m for f in fakes.values() for m in f.models)

@@ -335,26 +335,6 @@ def test_disabled_and_moved():
             eq(daemon.get("/v1/stats").status, 200, "/v1/stats stays")
 
 
-def test_slow_scrapers_are_few():
-    a = FakeBackend("a", [f"model-{n}" for n in range(1500)])
-    with Rig([a], backends=[backend(a)], workers=1) as (daemon, _):
-        slow = [daemon.connect(rcvbuf=2048) for _ in range(4)]
-        for connection in slow:
-            connection.request("GET", "/metrics")
-        for connection in slow:
-            eq(connection.read_head().status, 200, "one that reads slowly")
-        for path in ("/metrics", "/v1/stats"):
-            answer = daemon.get(path)
-            eq((answer.status, answer.error().get("code")), (503, "overloaded"),
-               f"a fifth is refused {path}")
-            ok(answer.header("retry-after"), "for a while")
-        eq(daemon.get("/health").status, 200, "nothing else is")
-        slow.pop().close()
-        ok(wait_until(lambda: daemon.get("/metrics").status == 200), "until one has gone")
-        for connection in slow:
-            connection.close()
-
-
 def test_scrapes_are_requests():
     daemon, *_ = two()
     with Counting(daemon) as added:
