@@ -7,6 +7,12 @@
 /* Of the models a 404 names. */
 #define SUGGESTED_MODELS 20
 
+/* The walk may have gone on, or back, since. */
+static bool is_of_asked(const struct relay *relay)
+{
+	return relay->candidate->demand == &relay->attempts.asked->demand;
+}
+
 void relay_failure_label(struct relay *relay)
 {
 	struct request *request = relay->request;
@@ -15,10 +21,9 @@ void relay_failure_label(struct relay *relay)
 	if (!relay->candidate)
 		return;
 	request->backend = relay->candidate->backend->name;
-	bundle = relay->attempts.at == 0
-			 ? relay->candidate->bundle
-			 : bundle_find(request->api->in.registry, str_of(request->model),
-				       str_of(request->backend));
+	bundle = is_of_asked(relay) ? relay->candidate->bundle
+				    : bundle_find(request->api->in.registry, str_of(request->model),
+						  str_of(request->backend));
 	if (bundle)
 		request->bundle = bundle;
 }

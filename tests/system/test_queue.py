@@ -305,6 +305,24 @@ def test_waits_for_a_fallback_after_a_failure():
                            backend="a" if is_free else "b"), 2 if is_free else 1, "as whose it is")
 
 
+def test_a_failed_fallback_is_no_model_asked_for():
+    fakes = [FakeBackend(n, [m]) for n, m in (("a", "big"), ("b", "big"), ("c", "small"))]
+    rows = [backend(fake, priority=n, max_concurrent=1) for n, fake in enumerate(fakes)]
+    with Rig(fakes, backends=rows, queue={"max_wait": 0.1},
+             routing={**ROUTING, "fallbacks": [{"model": "big", "to": ["small"]}]}) as rig_:
+        daemon, a, b, c = rig_
+        held = hold(daemon, a, model="big")
+        b.default = c.default = {"fault": "rst"}
+        answer = daemon.chat("big")
+        eq((answer.status, answer.header("x-nexus-backend"), answer.header("x-nexus-attempts")),
+           (502, "c", "2"), "b and c fail, a place at a is waited for in vain")
+        a.gate("hold").release()
+        eq(held[0].read_response().status, 200, "the other is answered")
+        metrics = daemon.settled()
+        eq((metrics.sum("nexus_requests_total", model="big", backend="c", status="502"),
+            metrics.sum("nexus_requests_total", model="small")), (1, 0), "a failure of big")
+
+
 def test_leaves_while_an_answer_is_kept():
     with rig(models=((MODEL,), (MODEL,))) as (daemon, a, b):
         held = hold(daemon, a)
