@@ -70,6 +70,7 @@ static void count_exclusions(struct relay *relay)
 
 static void start(struct relay *relay)
 {
+	relay->candidate = relay->next;
 	if (!attempt_start(relay, &events))
 		give_up(relay, PROBLEM_OVERLOADED);
 }
@@ -90,11 +91,11 @@ static void wait_for_place(struct relay *relay)
 		give_up_queue(relay, problem);
 }
 
-/* relay->candidate, which was `before`, is another one, or the same once more. */
-static void begin_with(struct relay *relay, const struct candidate *before, uint64_t wait_ns)
+/* With relay->next: another one, or the same once more. */
+static void begin_next(struct relay *relay, uint64_t wait_ns)
 {
 	if (attempts_tries(&relay->attempts) > 1)
-		record_retry(relay->request->api, before->backend->name, relay->outcome);
+		record_retry(relay->request->api, relay->candidate->backend->name, relay->outcome);
 	relay->withholds_usage = relay->was_stale = false;
 	relay->upstream_ns += wait_ns;
 	if (wait_ns == 0)
@@ -107,14 +108,12 @@ static void begin_with(struct relay *relay, const struct candidate *before, uint
 /* Chooses a backend and starts on it, at once or after a wait; or gives up. */
 static void try_next(struct relay *relay)
 {
-	const struct candidate *before = relay->candidate;
 	uint64_t wait_ns = 0;
-	enum attempts_verdict verdict =
-		attempts_next(&relay->attempts, &relay->candidate, &wait_ns);
+	enum attempts_verdict verdict = attempts_next(&relay->attempts, &relay->next, &wait_ns);
 
 	count_exclusions(relay);
 	if (verdict == ATTEMPTS_GO)
-		begin_with(relay, before, wait_ns);
+		begin_next(relay, wait_ns);
 	else if (verdict == ATTEMPTS_SATURATED && relay->request->table->config->queue.enabled)
 		wait_for_place(relay);
 	else
@@ -124,16 +123,13 @@ static void try_next(struct relay *relay)
 static void woken(void *context)
 {
 	struct relay *relay = context;
-	const struct candidate *before = relay->candidate, *candidate;
 	struct grant granted = relay_queue_take(relay);
 
-	candidate = granted.backend ? attempts_grant(&relay->attempts, granted) : NULL;
-	if (!candidate) {
+	relay->next = granted.backend ? attempts_grant(&relay->attempts, granted) : NULL;
+	if (relay->next)
+		begin_next(relay, 0);
+	else
 		try_next(relay);
-		return;
-	}
-	relay->candidate = candidate;
-	begin_with(relay, before, 0);
 }
 
 static void wait_no_more(struct relay *relay)

@@ -30,7 +30,8 @@ struct relay {
 	/* Of the model whose plain answer failed, and is sent unless another comes: its place in
 	 * the chain, or ATTEMPTS_NO_MODEL */
 	size_t answer_at;
-	bool committed; /* the head of the backend's answer went to the client */
+	const struct candidate *next; /* to be asked, once a pause is over */
+	bool committed;               /* the head of the backend's answer went to the client */
 
 	/* The attempt under way, else the last one */
 	const struct candidate *candidate;

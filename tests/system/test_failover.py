@@ -384,6 +384,18 @@ def test_timeouts_count_per_attempt_and_in_total():
         eq(a.wait_ended(a.log()[0]), "peer_closed", "the backend sees it end")
 
 
+def test_the_end_of_the_time_in_a_pause_is_nobodys_next():
+    """Who would have been asked next has nothing to do with it."""
+    with pair(routing={"max_retries": 10}, timeouts={"total": 0.3}) as rig:
+        daemon, a, b = rig
+        a.default = b.default = {"status": 503}
+        for _ in range(5):
+            answer = daemon.chat(MODEL)
+            eq((answer.status, answer.header("x-nexus-backend")),
+               (504, answer.error()["context"]["tried"][-1]["backend"]),
+               "the last one that was asked is told")
+
+
 def test_round_robin_is_exactly_even():
     fakes = [FakeBackend(n, [MODEL, "other"]) for n in ("a", "b", "c")]
     with Rig(fakes, backends=[backend(f) for f in fakes],
