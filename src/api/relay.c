@@ -254,6 +254,12 @@ static void deadline_passed(struct timer *timer)
 	struct relay *relay = container_of(timer, struct relay, deadline);
 
 	loop_timer_clear(relay_loop(relay), &relay->backoff);
+	if (relay->transfer && upload_is_starved(relay)) { /* the client had the time */
+		attempt_cancel(relay);
+		attempt_ended(relay, OUTCOME_CANCELLED);
+		give_up(relay, PROBLEM_REQUEST_TIMEOUT);
+		return;
+	}
 	if (relay->transfer)
 		attempt_cut_short(relay);
 	if (relay->queue.since_ns) {

@@ -80,3 +80,11 @@ void upload_describe(struct relay *relay, const char *model, struct transfer_req
 		request->supplied_bytes +=
 			(int64_t)strlen(model) - (int64_t)wanted->model_value_bytes;
 }
+
+bool upload_is_starved(const struct relay *relay)
+{
+	const struct exchange *exchange = relay->request->exchange;
+
+	return exchange->body_mode == BODY_FLOWING && !exchange->request_complete &&
+	       relay->upload.at == exchange->dropped_bytes + exchange->body.len;
+}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,3 +22,5 @@ struct upload {
 /* Has the transfer fetch the body from its start, `model` in the place of its own; NULL: as it is.
  * `model` is borrowed until the transfer is over. */
 void upload_describe(struct relay *relay, const char *model, struct transfer_request *request);
+/* Was all handed on that has come of a body of which more is to come? */
+bool upload_is_starved(const struct relay *relay);

@@ -198,6 +198,22 @@ def test_the_time_the_client_takes_is_its_own():
     ok(after <= (upstream + 4 * before) / 5 + 1, "and is as quick as that", (before, after))
 
 
+def test_a_client_that_has_all_of_the_time():
+    with pair(routing={"strategy": "priority_only"}, breaker={"failures": 1},
+              timeouts={"total": 0.4}) as (daemon, a, _):
+        body = audio()
+        with Counting(daemon) as added:
+            connection = daemon.connect()
+            connection.send(head_of(len(body)) + body[:WINDOW * 2])
+            eq(end_of_upload(a), "peer_closed", "the backend has waited long enough")
+            connection.send(body[WINDOW * 2:])
+            answer = connection.read_response()
+        eq((answer.status, answer.error().get("code")), (408, "request_timeout"), "so had nexusd")
+        added.check_request(LABEL, "a", 408, "bad_request")
+        added.check("nexus_upstream_requests_total", 1, backend="a", outcome="cancelled")
+        eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", "its circuit is closed")
+
+
 def test_none_once_it_is_gone():
     daemon, a, b = two()
     for how in ("close", "rst"):
