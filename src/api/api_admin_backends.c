@@ -44,7 +44,7 @@ static void write_backend(struct jsonw *w, const struct route_table *table, size
 	jsonw_string(w, "status", str_of(backend_status_name(backend)));
 	jsonw_bool(w, "healthy", backend_is_healthy(backend));
 	jsonw_bool(w, "draining", backend_is_draining(backend));
-	jsonw_u64(w, "held_seconds", (backend_held_ns(backend) + NS_PER_SEC - 1) / NS_PER_SEC);
+	jsonw_u64(w, "held_seconds", backend_held_seconds(backend));
 	jsonw_string(
 		w, "circuit",
 		str_of(breaker_state_name(breaker_state(&backend->breaker, clock_monotonic_ns()))));

@@ -77,6 +77,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 	struct str type = {NULL, 0}, zone = {NULL, 0};
 	struct str status = STR_LITERAL("removed");
 	struct str circuit = {NULL, 0};
+	uint64_t held_seconds = 0;
 
 	if (tally->backend) {
 		type = str_of(backend_type_name(tally->config->type));
@@ -84,6 +85,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 		status = str_of(backend_status_name(tally->backend));
 		circuit = str_of(breaker_state_name(
 			breaker_state(&tally->backend->breaker, clock_monotonic_ns())));
+		held_seconds = backend_held_seconds(tally->backend);
 	}
 	if (pending < 0)
 		pending = 0;
@@ -97,6 +99,7 @@ static void write_backend(struct jsonw *w, const struct tally *tally)
 	jsonw_string(w, "zone", zone);
 	jsonw_string(w, "status", status);
 	jsonw_string(w, "circuit", circuit);
+	jsonw_u64(w, "held_seconds", held_seconds);
 	write_error_rate(w, tally);
 	write_distribution(w, "ttft_ms", &tally->first_token);
 	jsonw_u64(w, "in_flight", (uint64_t)pending);

@@ -208,6 +208,11 @@ uint64_t backend_held_ns(const struct backend *backend)
 	return until > now ? until - now : 0;
 }
 
+uint64_t backend_held_seconds(const struct backend *backend)
+{
+	return (backend_held_ns(backend) + NS_PER_SEC - 1) / NS_PER_SEC;
+}
+
 uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_config *breaker)
 {
 	uint64_t held_ns = backend_held_ns(backend);

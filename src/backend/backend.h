@@ -101,6 +101,8 @@ bool backend_is_full(const struct backend *backend, int64_t own);
 void backend_hold(struct backend *backend, uint64_t until_ns);
 /* For how long yet; 0 when it is not held. Reads the clock only if it ever was. */
 uint64_t backend_held_ns(const struct backend *backend);
+/* The same for people, rounded up. */
+uint64_t backend_held_seconds(const struct backend *backend);
 /* For how long yet it is left alone, held or by its open circuit; 0 when it is not. */
 uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_config *breaker);
 /* "draining", else "healthy", "unhealthy", "unknown" */

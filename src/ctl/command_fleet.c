@@ -27,7 +27,7 @@ static void fill_backends(struct table *table, struct json_object *rows)
 
 		document_cell_text(table, row, "name");
 		document_cell_text(table, row, "type");
-		document_cell_status(table, row, "status");
+		document_cell_status(table, row);
 		document_cell_text(table, row, "circuit");
 		document_cell_u64(table, row, "priority");
 		document_cell_u64(table, row, "in_flight");

@@ -64,7 +64,7 @@ static void lines_of_config(struct table *table, struct json_object *status)
 }
 
 struct fleet_summary {
-	uint64_t total, healthy, draining;
+	uint64_t total, healthy, draining, held;
 };
 
 static struct fleet_summary summary_of(struct json_object *document)
@@ -74,6 +74,7 @@ static struct fleet_summary summary_of(struct json_object *document)
 		document_u64(backends, "total"),
 		document_u64(backends, "healthy"),
 		document_u64(backends, "draining"),
+		document_u64(backends, "held"),
 	};
 
 	/* /v1/stats has rows instead. */
@@ -83,23 +84,25 @@ static struct fleet_summary summary_of(struct json_object *document)
 		fleet.total += !str_eq(status, STR_LITERAL("removed"));
 		fleet.healthy += str_eq(status, STR_LITERAL("healthy"));
 		fleet.draining += str_eq(status, STR_LITERAL("draining"));
+		fleet.held += document_u64(jsonx_at(backends, i), "held_seconds") > 0;
 	}
 	return fleet;
 }
 
 static void line_of_fleet(struct table *table, struct fleet_summary fleet)
 {
-	enum shade shade = fleet.healthy == 0            ? SHADE_BAD
-			   : fleet.healthy < fleet.total ? SHADE_DOUBT
-							 : SHADE_GOOD;
-	char draining[HUMAN_MAX] = "";
+	bool is_less = fleet.healthy < fleet.total || fleet.held > 0;
+	enum shade shade = fleet.healthy == 0 ? SHADE_BAD : is_less ? SHADE_DOUBT : SHADE_GOOD;
+	char draining[HUMAN_MAX] = "", held[HUMAN_MAX] = "";
 
 	label(table, _("backends"));
 	if (fleet.draining)
 		snprintf(draining, sizeof(draining), _(", %llu draining"),
 			 (unsigned long long)fleet.draining);
-	table_printf(table, shade, _("%llu of %llu healthy%s"), (unsigned long long)fleet.healthy,
-		     (unsigned long long)fleet.total, draining);
+	if (fleet.held)
+		snprintf(held, sizeof(held), _(", %llu held"), (unsigned long long)fleet.held);
+	table_printf(table, shade, _("%llu of %llu healthy%s%s"), (unsigned long long)fleet.healthy,
+		     (unsigned long long)fleet.total, draining, held);
 }
 
 static void fill(struct table *table, struct json_object *document, struct fleet_summary fleet)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/i18n.h"
 #include "ctl/visible.h"
 
 #define DOCUMENT_MAX_BYTES (256u << 20)
@@ -130,11 +131,16 @@ void document_cell_list(struct table *table, struct json_object *array)
 	buf_done(&words);
 }
 
-void document_cell_status(struct table *table, struct json_object *object, const char *path)
+void document_cell_status(struct table *table, struct json_object *backend)
 {
-	struct str status = document_text(object, path);
+	struct str status = document_text(backend, "status");
+	uint64_t held_seconds = document_u64(backend, "held_seconds");
 	enum shade shade = SHADE_DOUBT;
 
+	if (str_eq(status, STR_LITERAL("healthy")) && held_seconds > 0) {
+		table_printf(table, shade, _("held %llu s"), (unsigned long long)held_seconds);
+		return;
+	}
 	if (str_eq(status, STR_LITERAL("healthy")))
 		shade = SHADE_GOOD;
 	else if (str_eq(status, STR_LITERAL("unhealthy")))

@@ -37,5 +37,5 @@ void document_cell_u64(struct table *table, struct json_object *object, const ch
 void document_cell_msec(struct table *table, struct json_object *object, const char *path);
 /* The words of an array with blanks between them. */
 void document_cell_list(struct table *table, struct json_object *array);
-/* A backend's status in its color. */
-void document_cell_status(struct table *table, struct json_object *object, const char *path);
+/* A backend's status in its color; of a healthy one that is left alone for how long yet. */
+void document_cell_status(struct table *table, struct json_object *backend);

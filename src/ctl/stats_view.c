@@ -71,7 +71,7 @@ void stats_view_backends(const struct stats_view *view, struct table *table)
 		double errors = document_number(row, "error_rate");
 
 		document_cell_text(table, row, "name");
-		document_cell_status(table, row, "status");
+		document_cell_status(table, row);
 		cell_requests(view, table, row, row_before(view, "backends", row));
 		table_printf(table, errors > 0 ? SHADE_BAD : SHADE_NONE, "%.1f %%",
 			     PERCENT * errors);

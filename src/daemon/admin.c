@@ -83,7 +83,7 @@ static void write_fleet(struct jsonw *w, const struct daemon *daemon)
 {
 	const struct route_table *table = daemon->table;
 	const struct backend *leaving;
-	size_t total = 0, healthy = 0, draining = 0;
+	size_t total = 0, healthy = 0, draining = 0, held = 0;
 	int64_t pending = 0;
 
 	for (size_t i = 0; i < table->config->n_backends; i++) {
@@ -94,6 +94,7 @@ static void write_fleet(struct jsonw *w, const struct daemon *daemon)
 		total++;
 		healthy += backend_is_healthy(backend);
 		draining += backend_is_draining(backend);
+		held += backend_held_ns(backend) > 0;
 		pending += atomic_load_explicit(&backend->pending, memory_order_relaxed);
 	}
 	for (size_t i = 0; (leaving = fleet_leaving(daemon->fleet, i)); i++)
@@ -102,6 +103,7 @@ static void write_fleet(struct jsonw *w, const struct daemon *daemon)
 	jsonw_u64(w, "total", total);
 	jsonw_u64(w, "healthy", healthy);
 	jsonw_u64(w, "draining", draining);
+	jsonw_u64(w, "held", held);
 	jsonw_object_end(w);
 	jsonw_u64(w, "models", table->n_models);
 	jsonw_u64(w, "in_flight", pending > 0 ? (uint64_t)pending : 0);

@@ -3,8 +3,10 @@
 """Backends that say 429: left alone for as long as they ask for, and not a moment longer."""
 import email.utils
 import json
+import re
 import time
 
+import ctl_run
 import tap
 from fake_backend import FakeBackend
 from harness import Counting, Rig, backend, chat_body, pair, wait_until
@@ -33,6 +35,13 @@ def test_it_is_left_alone():
         eq((len(a.log()), len(b.log())), (1, 4), "a was asked once, and no more")
         ok(0 < held(daemon, "a") <= 300, "for so long", held(daemon, "a"))
         eq(held(daemon, "b"), 0, "b is not")
+        for command, column in (("backends", 2), ("stats", 1)):
+            rows = ctl_run.run(daemon, command).rows
+            status = {row[0]: row[column] for row in rows if len(row) > column}
+            ok(re.fullmatch(r"held \d+ s", status["a"]), f"nexusctl {command} shows it", status)
+            eq(status["b"], "healthy", "and of whom")
+        eq(dict(ctl_run.run(daemon, "status").rows)["backends"], "2 of 2 healthy, 1 held",
+           "and so does nexusctl status")
         with Counting(daemon) as added:
             daemon.chat(MODEL)
         added.check("nexus_routing_exclusions_total", 1, reason="rate_limited_upstream")
