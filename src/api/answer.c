@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "api/answer_head.h"
 #include "api/media.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
@@ -38,6 +39,11 @@ static bool is_judged(const struct relay *relay)
 	return !relay_is_passed(relay) || (type.n && media_is_json(type));
 }
 
+static bool is_retryable(const struct relay *relay)
+{
+	return attempts_is_retryable(answer_head_outcome(relay->status), relay->status);
+}
+
 struct verdict answer_data(struct relay *relay, struct str data)
 {
 	struct verdict verdict;
@@ -50,6 +56,8 @@ struct verdict answer_data(struct relay *relay, struct str data)
 		return verdict_goes_on();
 	if (r == -ENOMEM)
 		return verdict_failed(OUTCOME_CANCELLED);
+	if (is_retryable(relay) && relay_may_retry(relay))
+		return verdict_failed(answer_head_outcome(relay->status));
 	start_passing(relay);
 	verdict = pass(relay, buf_str(&relay->plain));
 	buf_done(&relay->plain);

@@ -29,7 +29,7 @@ static bool leaves_others_to_try(const struct relay *relay, enum outcome outcome
 	if (outcome == OUTCOME_OK)
 		return false;
 	return may_serve_elsewhere(relay) ||
-	       (attempts_is_retryable(outcome, relay->status) && relay_may_retry(relay));
+	       (attempts_is_retryable(outcome, relay->status) && relay_may_retry_at_once(relay));
 }
 
 /* Some streams are asked for by other members than "stream". */

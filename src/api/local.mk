@@ -36,6 +36,8 @@ libnexusd_a_SOURCES += \
 	src/api/record.h \
 	src/api/relay.c \
 	src/api/relay.h \
+	src/api/relay_backoff.c \
+	src/api/relay_backoff.h \
 	src/api/relay_failure.c \
 	src/api/relay_failure.h \
 	src/api/relay_queue.c \

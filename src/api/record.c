@@ -158,11 +158,11 @@ static void observe_overhead(struct api *api, enum overhead_phase phase, uint64_
 	slab_observe(api->in.slab, api->series.overhead[phase], ns);
 }
 
-/* What a request cost beside the arrival of its body and the wait for backends. */
+/* What a request cost beside the arrival of its body and all waiting for backends. */
 static void count_overhead(struct request *request, uint64_t end_ns)
 {
 	const struct request_times *times = &request->times;
-	uint64_t upstream_ns = times->upstream_ns;
+	uint64_t upstream_ns = times->upstream_ns + times->waited_ns;
 	uint64_t total_ns = end_ns - times->complete_ns, before_ns;
 
 	if (!times->complete_ns)
@@ -275,6 +275,15 @@ void record_retry(struct api *api, const char *backend, enum outcome outcome)
 		 registry_series(api->in.registry, METRIC_RETRIES,
 				 (struct str[]){str_of(backend), str_of(outcome_name(outcome))}),
 		 1);
+}
+
+void record_exclusions(struct api *api, struct attempts *attempts)
+{
+	for (size_t i = 0; i < N_EXCLUSIONS; i++) {
+		if (attempts->excluded[i])
+			slab_add(api->in.slab, api->series.exclusions[i], attempts->excluded[i]);
+		attempts->excluded[i] = 0;
+	}
 }
 
 void record_fallback(struct api *api, const char *from_model, const char *to_model)

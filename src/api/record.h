@@ -75,6 +75,8 @@ void record_attempt(struct api *api, struct bundle *bundle, enum outcome outcome
 		    const struct transfer_trace *trace);
 /* An attempt after the first at a model; backend and outcome are those of the one before. */
 void record_retry(struct api *api, const char *backend, enum outcome outcome);
+/* Whom the walk has left out since the last call. */
+void record_exclusions(struct api *api, struct attempts *attempts);
 void record_fallback(struct api *api, const char *from_model, const char *to_model);
 /* `price` may be NULL. */
 void record_usage(struct api *api, struct bundle *bundle, const struct usage *usage,

@@ -7,6 +7,7 @@
 #include "api/answer_head.h"
 #include "api/api_state.h"
 #include "api/attempt.h"
+#include "api/relay_backoff.h"
 #include "api/relay_failure.h"
 #include "api/relay_state.h"
 #include "api/reply_head.h"
@@ -25,7 +26,7 @@ bool relay_was_queued(const struct relay *relay)
 
 void relay_stop(struct relay *relay)
 {
-	loop_timer_clear(relay_loop(relay), &relay->backoff);
+	relay_backoff_end(relay);
 	loop_timer_clear(relay_loop(relay), &relay->deadline);
 	relay->queue.left |= relay_queue_leave(relay);
 	if (relay->transfer) {
@@ -56,18 +57,6 @@ static void give_up(struct relay *relay, enum problem problem)
 	answer_reply(relay);
 }
 
-static void count_exclusions(struct relay *relay)
-{
-	struct api *api = relay->request->api;
-
-	for (size_t i = 0; i < N_EXCLUSIONS; i++) {
-		if (relay->attempts.excluded[i])
-			slab_add(api->in.slab, api->series.exclusions[i],
-				 relay->attempts.excluded[i]);
-		relay->attempts.excluded[i] = 0;
-	}
-}
-
 static void start(struct relay *relay)
 {
 	relay->candidate = relay->next;
@@ -91,17 +80,20 @@ static void wait_for_place(struct relay *relay)
 		give_up_queue(relay, problem);
 }
 
-/* With relay->next: another one, or the same once more. */
-static void begin_next(struct relay *relay, uint64_t wait_ns)
+static void begin(struct relay *relay)
 {
 	if (attempts_tries(&relay->attempts) > 1)
 		record_retry(relay->request->api, relay->candidate->backend->name, relay->outcome);
 	relay->withholds_usage = relay->was_stale = false;
-	relay->upstream_ns += wait_ns;
+	start(relay);
+}
+
+/* With relay->next: another one, or the same once more. */
+static void begin_next(struct relay *relay, uint64_t wait_ns)
+{
 	if (wait_ns == 0)
-		start(relay);
-	else if (loop_timer_set(relay_loop(relay), &relay->backoff,
-				loop_now_ns(relay_loop(relay)) + wait_ns) < 0)
+		begin(relay);
+	else if (relay_backoff_begin(relay, wait_ns) < 0)
 		give_up(relay, PROBLEM_OVERLOADED);
 }
 
@@ -111,7 +103,7 @@ static void try_next(struct relay *relay)
 	uint64_t wait_ns = 0;
 	enum attempts_verdict verdict = attempts_next(&relay->attempts, &relay->next, &wait_ns);
 
-	count_exclusions(relay);
+	record_exclusions(relay->request->api, &relay->attempts);
 	if (verdict == ATTEMPTS_GO)
 		begin_next(relay, wait_ns);
 	else if (verdict == ATTEMPTS_SATURATED && relay->request->table->config->queue.enabled)
@@ -153,7 +145,8 @@ static void try_again(struct relay *relay, enum outcome outcome)
 
 static void take_answer(struct relay *relay, enum outcome outcome)
 {
-	if (!attempts_is_retryable(outcome, relay->status) || !relay_may_wait(relay)) {
+	if (!attempts_is_retryable(outcome, relay->status) ||
+	    !(relay_may_retry(relay) || relay_may_wait(relay))) {
 		answer_reply(relay);
 		return;
 	}
@@ -246,14 +239,20 @@ static const struct transfer_events events = {on_head, on_data, on_done};
 
 static void backoff_over(struct timer *timer)
 {
-	start(container_of(timer, struct relay, backoff));
+	struct relay *relay = container_of(timer, struct relay, backoff);
+
+	relay_backoff_end(relay);
+	if (attempts_confirm(&relay->attempts))
+		begin(relay);
+	else
+		try_next(relay);
 }
 
 static void deadline_passed(struct timer *timer)
 {
 	struct relay *relay = container_of(timer, struct relay, deadline);
 
-	loop_timer_clear(relay_loop(relay), &relay->backoff);
+	relay_backoff_end(relay);
 	if (relay->transfer && upload_is_starved(relay)) { /* the client had the time */
 		attempt_cancel(relay);
 		attempt_ended(relay, OUTCOME_CANCELLED);
@@ -377,6 +376,7 @@ void relay_settle(struct relay *relay)
 
 	relay_stop(relay);
 	request->times.upstream_ns = relay->upstream_ns;
+	request->times.waited_ns = relay->waited_ns;
 	if (!relay->committed) {
 		relay_failure_label(relay);
 		return;

@@ -86,7 +86,7 @@ static void end_waiting(struct relay *relay)
 	loop_timer_clear(relay_loop(relay), &relay->queue.patience);
 	slab_gauge_add(api->in.slab, api->series.queue_depth, -1);
 	slab_observe(api->in.slab, api->series.queue_duration, waited_ns);
-	relay->upstream_ns += waited_ns;
+	relay->waited_ns += waited_ns;
 	relay->queue.waited_ns += waited_ns;
 	relay->queue.since_ns = 0;
 }

@@ -26,7 +26,9 @@ struct relay {
 	unsigned n_attempts;
 	enum outcome outcome;        /* of the last attempt that ended */
 	struct transfer_trace trace; /* of the same */
-	uint64_t upstream_ns;        /* waited for backends */
+	uint64_t upstream_ns;        /* so long backends had it */
+	uint64_t backoff_since_ns;   /* since when it waits to ask one again; 0: it does not */
+	uint64_t waited_ns;          /* for that, and for a place */
 	/* Of the model whose plain answer failed, and is sent unless another comes: its place in
 	 * the chain, or ATTEMPTS_NO_MODEL */
 	size_t answer_at;
@@ -75,6 +77,11 @@ static inline bool relay_can_repeat(const struct relay *relay)
 static inline bool relay_may_retry(const struct relay *relay)
 {
 	return relay_can_repeat(relay) && attempts_may_retry(&relay->attempts);
+}
+
+static inline bool relay_may_retry_at_once(const struct relay *relay)
+{
+	return relay_can_repeat(relay) && attempts_may_retry_at_once(&relay->attempts);
 }
 
 /* No other attempt is possible at once, but one may be when a place is free. */

@@ -113,12 +113,23 @@ static char *write_msec(char *out, uint64_t ns)
 	return write_digits(out, ns / NS_PER_USEC % 1000, 3);
 }
 
-static void add_timing(struct exchange *exchange, uint64_t own_ns, uint64_t upstream_ns)
+/* What was spent on nothing but waiting is neither's work. */
+static void add_timing(const struct relay *relay)
 {
-	char text[96], *out = text;
+	struct exchange *exchange = relay->request->exchange;
+	uint64_t now = clock_monotonic_ns(), own_ns = now - exchange->arrival_ns;
+	uint64_t upstream_ns = relay->upstream_ns, away_ns;
+	char text[128], *out = text;
+
+	if (relay->transfer)
+		upstream_ns += now - relay->asked_ns;
+	away_ns = upstream_ns + relay->waited_ns;
+	own_ns = own_ns > away_ns ? own_ns - away_ns : 0;
 
 	out = write_msec(write_text(out, STR_LITERAL("gw;dur=")), own_ns);
 	out = write_msec(write_text(out, STR_LITERAL(", upstream;dur=")), upstream_ns);
+	if (relay->waited_ns)
+		out = write_msec(write_text(out, STR_LITERAL(", wait;dur=")), relay->waited_ns);
 	*out = '\0';
 	(void)!exchange_add_header(exchange, "Server-Timing", text);
 }
@@ -146,15 +157,11 @@ void reply_head_describe(const struct relay *relay)
 {
 	struct exchange *exchange = relay->request->exchange;
 	const struct attempts *attempts = &relay->attempts;
-	uint64_t total_ns = clock_monotonic_ns() - exchange->arrival_ns;
-	uint64_t upstream_ns = relay->upstream_ns;
 	char text[24];
 
-	if (relay->transfer)
-		upstream_ns += clock_monotonic_ns() - relay->asked_ns;
 	*write_digits(text, relay->n_attempts, 1) = '\0';
 	(void)!exchange_add_header(exchange, "X-Nexus-Attempts", text);
-	add_timing(exchange, total_ns > upstream_ns ? total_ns - upstream_ns : 0, upstream_ns);
+	add_timing(relay);
 	if (!relay->candidate)
 		return;
 	(void)!exchange_add_header(exchange, "X-Nexus-Backend", relay->candidate->backend->name);

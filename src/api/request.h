@@ -63,7 +63,8 @@ struct request_times {
 	uint64_t complete_ns; /* all of it had arrived; 0, too, when it was sent on before */
 	uint64_t parsed_ns;   /* its body was understood */
 	uint64_t routed_ns;   /* the first attempt began */
-	uint64_t upstream_ns; /* so long it waited for backends, pauses between attempts included */
+	uint64_t upstream_ns; /* so long backends had it */
+	uint64_t waited_ns;   /* so long it waited for a place, or to ask a backend again */
 };
 
 struct request {

@@ -354,18 +354,22 @@ enum attempts_verdict attempts_next(struct attempts *a, const struct candidate *
 	return ATTEMPTS_GO;
 }
 
-bool attempts_may_retry(const struct attempts *a)
+bool attempts_may_retry_at_once(const struct attempts *a)
 {
 	const struct route_model *model;
 
-	if (attempts_may_ask_another(a) || may_go_back(a))
-		return true;
-	if (has_tries(a) && !is_last_try_kept(a) && has_usable(a, attempts_model(a)))
+	if (attempts_may_ask_another(a))
 		return true;
 	for (size_t i = a->at + 1; !a->is_again && (model = attempts_chain_at(a, i)); i++)
 		if (has_usable(a, model))
 			return true;
 	return false;
+}
+
+bool attempts_may_retry(const struct attempts *a)
+{
+	return attempts_may_retry_at_once(a) || may_go_back(a) ||
+	       (has_tries(a) && !is_last_try_kept(a) && has_usable(a, attempts_model(a)));
 }
 
 bool attempts_may_ask_another(const struct attempts *a)

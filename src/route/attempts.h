@@ -183,8 +183,13 @@ void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns
 /* Notes how the attempt that attempts_next() gave last has ended; a dead connection makes the
  * backend suspect. */
 enum breaker_change attempts_note(struct attempts *a, enum outcome outcome, unsigned status);
-/* Is another attempt possible at once, should the current one fail? */
+/* The wait is over that attempts_next() wanted: may the candidate still be tried? If not it was
+ * not tried, and attempts_next() is due. */
+bool attempts_confirm(struct attempts *a);
+/* Is another attempt possible, without a place that is not there, should the current one fail? */
 bool attempts_may_retry(const struct attempts *a);
+/* And without a wait before the same backend is asked again? */
+bool attempts_may_retry_at_once(const struct attempts *a);
 /* Is a usable backend of the current model left that was not tried yet? */
 bool attempts_may_ask_another(const struct attempts *a);
 /* None of the model's backends would be left to this request, now or when there is a place again,

@@ -43,6 +43,16 @@ static enum breaker_evidence evidence_of(enum outcome outcome, unsigned status)
 		       : BREAKER_SUCCESS;
 }
 
+bool attempts_confirm(struct attempts *a)
+{
+	if (attempts_exclusion_of(a, a->last, true) == EXCLUDED_NOT)
+		return true;
+	attempts_leave(a);
+	a->tries--;
+	a->spent[a->at]--;
+	return false;
+}
+
 void attempts_repeat(struct attempts *a)
 {
 	a->told_ns = 0;

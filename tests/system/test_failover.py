@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts, fallbacks and strategies: what is tried, in which order, and what the counters say."""
 import collections
+import json
+import re
 import threading
 
 import tap
 from fake_backend import FakeBackend
-from harness import Counting, Rig, backend, pair, shared, wait_until
+from harness import Counting, Rig, backend, chat_body, pair, shared, wait_until
 from tap import eq, ok
 
 MODEL = "llama3:70b"
@@ -352,6 +354,59 @@ def test_a_fallback_on_the_same_backends():
         added.check_request("small", "c", 200)
 
 
+def alone(**options):
+    """One backend, which is asked again and again, and whose circuit stays closed."""
+    a = FakeBackend("a", [MODEL])
+    return Rig([a], backends=[backend(a)], breaker={"failures": 0, "error_rate": 0}, **options)
+
+
+def test_a_backoff_is_no_work_of_the_backend():
+    with alone() as (daemon, a):
+        a.behave({"status": 500}, {"status": 500})
+        timing = daemon.chat(MODEL).header("server-timing")
+        ok(re.fullmatch(r"gw;dur=[\d.]+, upstream;dur=[\d.]+, wait;dur=[\d.]+", timing),
+           "the wait stands apart", timing)
+        ok("wait" not in daemon.chat(MODEL).header("server-timing"), "when there was one")
+
+
+def test_the_time_is_over_in_a_backoff():
+    """The last attempt got an answer, unless the time was over in the middle of another."""
+    with alone(routing={"max_retries": 16}, timeouts={"total": 0.2}) as (daemon, a):
+        a.default = {"status": 500, "json": {"error": {"message": "of the backend"}}}
+        statuses = set()
+        for _ in range(4):
+            with Counting(daemon) as added:
+                answer = daemon.chat(MODEL)
+            cut = added.delta.sum("nexus_upstream_requests_total", outcome="timeout")
+            eq(answer.status, 504 if cut else 500, "the last attempt's answer is relayed")
+            statuses.add(answer.status)
+            if not cut:
+                eq(answer.error()["message"], "of the backend", "as it is")
+            added.check("nexus_upstream_requests_total", int(answer.header("x-nexus-attempts")))
+        ok(500 in statuses, "with one at least", statuses)
+
+
+def test_a_drain_in_a_backoff():
+    """One retry at most may just have begun, in one round of three."""
+    late = 0
+    with alone(routing={"max_retries": 16}) as (daemon, a):
+        for _ in range(3):
+            a.reset()
+            a.default = {"status": 500}
+            with Counting(daemon) as added, daemon.connect() as client:
+                client.request("POST", "/v1/chat/completions", None,
+                               json.dumps(chat_body(MODEL)).encode())
+                ok(a.wait_requests(4) and a.wait_ended(a.log()[-1]), "it waits to ask again")
+                daemon.request("POST", "/admin/backends/a/drain", address=daemon.admin_address)
+                asked = len(a.log())
+                eq(client.read_response().status, 500, "the last attempt's answer is relayed")
+            late += len(a.log()) - asked
+            added.check("nexus_upstream_requests_total", len(a.log()))
+            added.check("nexus_retries_total", len(a.log()) - 1)
+            daemon.request("POST", "/admin/backends/a/undrain", address=daemon.admin_address)
+    ok(late <= 1, "a retry counts as new", late)
+
+
 def test_fallbacks_are_not_chained():
     daemon, a, b = fallbacks()
     a.default = {"status": 500}
@@ -388,7 +443,7 @@ def test_the_end_of_the_time_in_a_pause_is_nobodys_next():
     """Who would have been asked next has nothing to do with it."""
     with pair(routing={"max_retries": 10}, timeouts={"total": 0.3}) as rig:
         daemon, a, b = rig
-        a.default = b.default = {"status": 503}
+        a.default = b.default = {"fault": "rst"}
         for _ in range(5):
             answer = daemon.chat(MODEL)
             eq((answer.status, answer.header("x-nexus-backend")),

@@ -259,6 +259,36 @@ static void test_backoff(void)
 	bed_done(&bed);
 }
 
+/* What was chosen before a wait may be out of the question after it. */
+static void test_confirm(void)
+{
+	static struct bed bed;
+	const struct candidate *candidate;
+	uint64_t wait_ns;
+	struct backend *a;
+
+	bed_init(&bed);
+	set_up(&bed, "");
+	a = fleet_backend(&bed.fleet, "a");
+	atomic_store(&a->places, 1);
+	ask(&bed, "lone");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(!attempts_may_retry_at_once(&bed.attempts) && attempts_may_retry(&bed.attempts),
+	   "only the same backend may come again, after a wait");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	ok(attempts_confirm(&bed.attempts), "it may still, on the place that it has");
+	is_u64(bed.attempts.tries, 2, "as the second try");
+	(void)attempts_next(&bed.attempts, &candidate, &wait_ns);
+	(void)backend_drain(a, BACKEND_DRAIN_ADDRESS);
+	ok(!attempts_confirm(&bed.attempts), "not when it is drained");
+	is_u64(bed.attempts.tries, 2, "that was no try");
+	is_u64(attempts_tries(&bed.attempts), 2, "of the model neither");
+	is_int(atomic_load(&a->pending), 0, "the place is given back");
+	is_int(attempts_next(&bed.attempts, &candidate, &wait_ns), ATTEMPTS_EXHAUSTED,
+	       "and nobody is left");
+	bed_done(&bed);
+}
+
 static void test_may_retry(void)
 {
 	static struct bed bed;
@@ -511,6 +541,7 @@ int main(void)
 	test_mismatch_of_chain();
 	test_optional();
 	test_backoff();
+	test_confirm();
 	test_may_retry();
 	test_last_try();
 	test_may_ask_another();
