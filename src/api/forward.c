@@ -23,10 +23,17 @@ _Static_assert(ARRAY_SIZE(to_backend) + 2 <= FORWARD_HEADERS_MAX,
 
 static size_t add(struct header *headers, size_t n, const char *name, struct str value)
 {
-	if (!value.p)
-		return n;
 	headers[n] = (struct header){str_of(name), value};
 	return n + 1;
+}
+
+static size_t add_of_client(struct header *headers, size_t n, const char *name,
+			    const struct exchange *exchange)
+{
+	struct str value = exchange_header(exchange, name);
+
+	return value.p && !exchange_is_hop_header(exchange, name) ? add(headers, n, name, value)
+								  : n;
 }
 
 size_t forward_request_headers(const struct request *request, const struct backend_config *backend,
@@ -36,13 +43,13 @@ size_t forward_request_headers(const struct request *request, const struct backe
 	size_t n = add(headers, 0, "X-Request-Id", str_of(request->id));
 
 	for (size_t i = 0; i < ARRAY_SIZE(to_backend); i++)
-		n = add(headers, n, to_backend[i], exchange_header(exchange, to_backend[i]));
+		n = add_of_client(headers, n, to_backend[i], exchange);
 	if (backend->forward_authorization)
-		n = add(headers, n, "Authorization", exchange_header(exchange, "Authorization"));
+		n = add_of_client(headers, n, "Authorization", exchange);
 	return n;
 }
 
-bool forward_allows_answer(struct str name)
+static bool is_listed(struct str name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(to_client); i++)
 		if (str_eq_nocase(name, to_client[i]))
@@ -54,4 +61,19 @@ bool forward_allows_answer(struct str name)
 			return true;
 	}
 	return false;
+}
+
+/* RFC 9110, section 7.6.1 */
+static bool is_hop_header(const struct transfer_head *head, struct str name)
+{
+	for (size_t i = 0; i < head->n_headers; i++)
+		if (str_eq_nocase(head->headers[i].name, STR_LITERAL("Connection")) &&
+		    str_list_has(head->headers[i].value, name))
+			return true;
+	return false;
+}
+
+bool forward_allows_answer(const struct transfer_head *head, struct str name)
+{
+	return is_listed(name) && !is_hop_header(head, name);
 }

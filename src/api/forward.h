@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two allow-lists of headers: what passes from the client to a backend, and back. Both are
- * printed in nexusd(8). Everything else stays where it is. */
+ * printed in nexusd(8). Everything else stays where it is, as does what Connection names. */
 #pragma once
 
 #include "api/request.h"
@@ -12,5 +12,5 @@
  * from the request. */
 size_t forward_request_headers(const struct request *request, const struct backend_config *backend,
 			       struct header *headers);
-/* May the backend's header of this name go to the client? */
-bool forward_allows_answer(struct str name);
+/* May the header of this name in a backend's answer go to the client? */
+bool forward_allows_answer(const struct transfer_head *head, struct str name);

@@ -25,7 +25,7 @@ int reply_head_keep(struct relay *relay, const struct transfer_head *head)
 	for (size_t i = 0; i < head->n_headers && r == 0; i++) {
 		const struct header *header = &head->headers[i];
 
-		if (!forward_allows_answer(header->name) || !has_room(relay, header))
+		if (!forward_allows_answer(head, header->name) || !has_room(relay, header))
 			continue;
 		r = buf_append_str(&relay->headers, header->name);
 		if (r == 0)

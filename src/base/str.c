@@ -92,6 +92,14 @@ struct str str_split(struct str *rest, char separator)
 	return first;
 }
 
+bool str_list_has(struct str list, struct str element)
+{
+	while (list.p)
+		if (str_eq_nocase(str_trim(str_split(&list, ',')), element))
+			return true;
+	return false;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

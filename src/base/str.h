@@ -48,6 +48,8 @@ struct str str_trim(struct str s);
 /* Cuts at the first `separator`: returns what stood before it and leaves the rest in `*rest`
  * (p NULL when there was no further separator). */
 struct str str_split(struct str *rest, char separator);
+/* Is it, in any case, one of the elements between commas (RFC 9110, section 5.6.1)? */
+bool str_list_has(struct str list, struct str element);
 
 /* With each %XX decoded once, any byte; a % that begins none stays. At most `size` bytes, no NUL.
  * -EMSGSIZE when it does not fit. */

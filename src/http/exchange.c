@@ -375,3 +375,24 @@ struct str exchange_header(const struct exchange *exchange, const char *name)
 	return str_of(
 		MHD_lookup_connection_value(exchange->connection->mhd, MHD_HEADER_KIND, name));
 }
+
+/* Forgets the name when it is among those that Connection tells. */
+static enum MHD_Result see_connection(void *context, enum MHD_ValueKind kind UNUSED,
+				      const char *header, const char *value)
+{
+	struct str *name = context;
+
+	if (str_eq_nocase(str_of(header), STR_LITERAL("Connection")) &&
+	    str_list_has(str_of(value), *name))
+		*name = (struct str){NULL, 0};
+	return MHD_YES;
+}
+
+bool exchange_is_hop_header(const struct exchange *exchange, const char *name)
+{
+	struct str left = str_of(name);
+
+	MHD_get_connection_values(exchange->connection->mhd, MHD_HEADER_KIND, see_connection,
+				  &left);
+	return !left.p;
+}

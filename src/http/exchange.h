@@ -81,6 +81,8 @@ struct exchange {
 void *exchange_context(const struct exchange *exchange);
 /* The value of a request header, borrowed until the end; {NULL, 0} when absent. */
 struct str exchange_header(const struct exchange *exchange, const char *name);
+/* Is a header of this name for nexusd only, as Connection says (RFC 9110, section 7.6.1)? */
+bool exchange_is_hop_header(const struct exchange *exchange, const char *name);
 
 /* In http_ops.begin: http_ops.received is to tell of each piece of the body. */
 void exchange_watch_body(struct exchange *exchange);

@@ -217,6 +217,19 @@ def test_request_headers_allow_list():
     eq(entry.header("host"), f"127.0.0.1:{a.port}", "the backend's own Host")
 
 
+def test_what_connection_names_goes_no_further():
+    daemon, a, *_ = rig()
+    a.behave({"json": {}, "headers": {"Connection": "x-ratelimit-a, keep-alive",
+                                      "X-Ratelimit-A": "1", "X-Ratelimit-B": "2"}})
+    answer = daemon.chat(MODEL, headers={
+        "Connection": "OpenAI-Project ,keep-alive", "connection": "tracestate",
+        "OpenAI-Project": "p", "OpenAI-Beta": "b", "tracestate": "v=1"})
+    got = [a.log()[-1].header(name) for name in ("openai-project", "openai-beta", "tracestate")]
+    eq(got, [None, "b", None], "of the client's")
+    eq([answer.header("x-ratelimit-a"), answer.header("x-ratelimit-b")], [None, "2"],
+       "of the backend's")
+
+
 def test_request_id_is_made_when_missing_or_bad():
     daemon, a, *_ = rig()
     seen = set()

@@ -51,6 +51,10 @@ static void test_trim_and_split(void)
 	ok(str_eq(str_split(&rest, ','), S("a")) && rest.p && rest.n == 0,
 	   "a separator at the end leaves an empty rest");
 	ok(str_split(&empty, ',').n == 0 && !empty.p, "nothing splits into nothing");
+	ok(str_list_has(S("close"), S("Close")) && str_list_has(S(", a ,\tTE,b"), S("te")),
+	   "an element of a list, in any case");
+	ok(!str_list_has(S("close, ab"), S("a")) && !str_list_has(empty, S("a")),
+	   "a part of one is none");
 }
 
 static void test_numbers(void)
