@@ -34,6 +34,14 @@ static int refuse(struct demo_answer *answer, struct buf *out, enum problem prob
 	return problem_write(out, problem, NULL, param, NULL);
 }
 
+/* nexusd serves the path: it is this model that does not. */
+static int refuse_path(struct demo_answer *answer, struct buf *out)
+{
+	answer->status = problem_row(PROBLEM_NOT_FOUND)->status;
+	return problem_write(out, PROBLEM_NOT_FOUND,
+			     "The model demo only chats, completes and embeds.", NULL, NULL);
+}
+
 static void write_id(struct jsonw *w, const struct demo_answer *answer)
 {
 	char id[48];
@@ -160,7 +168,7 @@ int demo_answer_begin(struct demo_answer *answer, const struct transfer_request 
 	else if (post && strcmp(request->path, "/v1/embeddings") == 0)
 		r = begin_embedding(answer, request, out);
 	else
-		r = refuse(answer, out, PROBLEM_NOT_FOUND, NULL);
+		r = refuse_path(answer, out);
 	answer->whole = !answer->stream;
 	return r;
 }
