@@ -57,6 +57,8 @@ enum problem relay_failure_problem(const struct relay *relay)
 	switch (relay->outcome) {
 	case OUTCOME_TIMEOUT:
 		return fallbacks ? PROBLEM_FALLBACK_EXHAUSTED_TIMEOUT : PROBLEM_GATEWAY_TIMEOUT;
+	case OUTCOME_CANCELLED: /* for want of memory or descriptors */
+		return PROBLEM_OVERLOADED;
 	case OUTCOME_PARSE:
 		return fallbacks ? PROBLEM_FALLBACK_EXHAUSTED : PROBLEM_PARSE_ERROR;
 	default:

@@ -229,7 +229,7 @@ static int workers_up(struct daemon *daemon)
 	daemon->heartbeats = calloc(wanted, sizeof(uint64_t));
 	if (!daemon->census || !daemon->workers || !daemon->heartbeats)
 		return -ENOMEM;
-	reload_apply_ceilings(daemon, NULL);
+	reload_apply_ceilings(daemon, NULL, wanted);
 	while (daemon->n_workers < wanted && r == 0) {
 		r = worker_up(daemon, &daemon->workers[daemon->n_workers]);
 		daemon->n_workers += r == 0;

@@ -96,7 +96,7 @@ int reload_adopt_addresses(struct daemon *daemon) MUST_CHECK;
 void reload_rebuild_due(struct timer *timer);
 /* What the configuration in force, and the limit of open files, allow of connections. `before`:
  * what was in force, or NULL. */
-void reload_apply_ceilings(struct daemon *daemon, const struct config *before);
+void reload_apply_ceilings(struct daemon *daemon, const struct config *before, size_t n_workers);
 /* The level of the command line, else of the configuration. */
 void reload_apply_log_level(const struct daemon *daemon);
 

@@ -107,27 +107,30 @@ void reload_apply_log_level(const struct daemon *daemon)
 						     : daemon->config->log.level);
 }
 
-/* Beside connections, for everything else that takes a descriptor. */
-#define FILES_BESIDE 64
+/* Beside connections, for everything else that takes a descriptor; each worker takes some. */
+#define FILES_BESIDE     52
+#define FILES_PER_WORKER 6
 /* Fewer would serve nobody. */
 #define CONNECTIONS_MIN 8
 
 /* Each connection may need another one to a backend. */
-static uint64_t connections_possible(void)
+static uint64_t connections_possible(size_t n_workers)
 {
+	uint64_t beside = FILES_BESIDE + FILES_PER_WORKER * n_workers;
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
-	if (files.rlim_cur < FILES_BESIDE + 2 * CONNECTIONS_MIN)
+	if (files.rlim_cur < beside + 2 * CONNECTIONS_MIN)
 		return CONNECTIONS_MIN;
-	return (files.rlim_cur - FILES_BESIDE) / 2;
+	return (files.rlim_cur - beside) / 2;
 }
 
-void reload_apply_ceilings(struct daemon *daemon, const struct config *before)
+void reload_apply_ceilings(struct daemon *daemon, const struct config *before, size_t n_workers)
 {
 	const struct config *config = daemon->config;
-	uint64_t wanted = config->limits.max_connections, possible = connections_possible();
+	uint64_t wanted = config->limits.max_connections;
+	uint64_t possible = connections_possible(n_workers);
 	bool is_said = before && before->limits.max_connections == wanted;
 	struct census_ceilings ceilings = {
 		.connections = wanted < possible ? wanted : possible,
@@ -283,7 +286,7 @@ static int adopt(struct daemon *daemon, struct config *config)
 	}
 	daemon->loaded = config;
 	reload_apply_log_level(daemon);
-	reload_apply_ceilings(daemon, before);
+	reload_apply_ceilings(daemon, before, daemon->n_workers);
 	if (statsd_configure(daemon->statsd, config) < 0)
 		log_error("no memory for statsd; it is switched off");
 	warn_of_restart_options(daemon->started_with, config);

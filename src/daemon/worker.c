@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/census.h"
 #include "http/server.h"
 #include "upstream/client.h"
 
@@ -262,6 +263,8 @@ static int build(struct worker *worker)
 	if (!worker->loop || !(worker->mailbox = mailbox_new(worker->loop)) ||
 	    !(worker->client = client_new(worker->loop)))
 		return -ENOMEM;
+	/* For the reserve and the admin face. */
+	client_spare_files(worker->client, 2 * CENSUS_RESERVE);
 	worker->slab = registry_slab_new(worker->in.registry);
 	worker->lag = registry_series(worker->in.registry, METRIC_EVENT_LOOP_LAG, NULL);
 	r = build_api(worker);

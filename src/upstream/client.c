@@ -36,6 +36,11 @@ struct client *client_new(struct loop *loop)
 	return client;
 }
 
+void client_spare_files(struct client *client, size_t n)
+{
+	client->multi.spared_files = n;
+}
+
 struct client *client_free(struct client *client)
 {
 	if (!client)

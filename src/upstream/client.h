@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -17,6 +18,9 @@ int client_global_init(void) MUST_CHECK;
 void client_global_done(void);
 
 struct client *client_new(struct loop *loop) MUST_CHECK;
+/* The last `n` descriptors, but never more than a quarter of all, are not for its connections. A
+ * transfer that finds no other ends as OUTCOME_CANCELLED: that is not the backend's doing. */
+void client_spare_files(struct client *client, size_t n);
 /* No transfer may be running. Accepts NULL, returns NULL. */
 struct client *client_free(struct client *client);
 /* Of libcurl: "7.88.1". */

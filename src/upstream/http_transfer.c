@@ -67,6 +67,16 @@ static void set_costs(CURL *easy)
 #endif
 }
 
+static curl_socket_t open_socket(void *context, curlsocktype purpose UNUSED,
+				 struct curl_sockaddr *address)
+{
+	struct http_transfer *t = context;
+	int fd = multi_socket_open(&t->client->multi, address);
+
+	t->lacks_file = fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static void set_callbacks(struct http_transfer *t)
 {
 	struct multi *multi = &t->client->multi;
@@ -83,8 +93,8 @@ static void set_callbacks(struct http_transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, transport_http_on_request);
 	curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
 #endif
-	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, multi_socket_open);
-	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, multi);
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
 	curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, multi_socket_close);
 	curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, multi);
 }
@@ -276,7 +286,7 @@ void http_transfer_clear(struct http_transfer *t)
 	t->answered_ns = t->received_bytes = 0;
 	t->failure = OUTCOME_OK;
 	t->failure_text = NULL;
-	t->added = t->requested = t->resent = false;
+	t->added = t->requested = t->resent = t->lacks_file = false;
 	t->body_begun = t->paused = t->held = t->cancelled = false;
 	t->starved = t->fed = t->sent = false;
 	t->error[0] = '\0';

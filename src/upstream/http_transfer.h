@@ -46,9 +46,10 @@ struct http_transfer {
 	enum outcome failure;
 	const char *failure_text;
 
-	bool added;     /* libcurl has it */
-	bool requested; /* the request was sent, or as good as */
-	bool resent;    /* libcurl was about to send it again */
+	bool added;      /* libcurl has it */
+	bool requested;  /* the request was sent, or as good as */
+	bool resent;     /* libcurl was about to send it again */
+	bool lacks_file; /* nexusd has no descriptor for its connection */
 	bool body_begun;
 	bool paused;    /* the user wants no data */
 	bool held;      /* libcurl holds data back, and must be told to go on */

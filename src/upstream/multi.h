@@ -37,6 +37,7 @@ struct multi {
 	struct list tasks;
 	struct multi_socket **sockets; /* by fd */
 	size_t n_sockets;
+	size_t spared_files; /* see client_spare_files() */
 };
 
 struct multi_task {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -134,20 +135,36 @@ static void bound_receive_buffer(int fd)
 	(void)!setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){RECEIVE_BUFFER_BYTES}, sizeof(int));
 }
 
-curl_socket_t multi_socket_open(void *multi, curlsocktype purpose UNUSED,
-				struct curl_sockaddr *address)
+/* The kernel gives the lowest number that is free: one of the last tells that few are left. */
+static bool is_spared(const struct multi *multi, int fd)
+{
+	struct rlimit files;
+	uint64_t n = multi->spared_files;
+
+	if (n == 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return false;
+	if (n > files.rlim_cur / 4)
+		n = files.rlim_cur / 4;
+	return (uint64_t)fd >= files.rlim_cur - n;
+}
+
+int multi_socket_open(struct multi *multi, const struct curl_sockaddr *address)
 {
 	int type = address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	int fd = socket(address->family, type, address->protocol);
 	struct multi_socket *s;
 
 	if (fd < 0)
-		return CURL_SOCKET_BAD;
+		return -errno;
+	if (is_spared(multi, fd)) {
+		close(fd);
+		return -EMFILE;
+	}
 	forget(multi, fd); /* of a socket that was closed unseen */
 	s = add(multi, fd);
 	if (!s) {
 		close(fd);
-		return CURL_SOCKET_BAD;
+		return -ENOMEM;
 	}
 	s->opened = true;
 	bound_receive_buffer(fd);

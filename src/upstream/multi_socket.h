@@ -8,11 +8,14 @@
 
 #include <curl/curl.h>
 
+#include "base/attr.h"
+
 struct multi;
 
 /* CURLMOPT_SOCKETFUNCTION, with the multi as its data. */
 int multi_socket_changed(CURL *easy, curl_socket_t fd, int wanted, void *multi, void *unused);
-/* CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION, likewise. */
-curl_socket_t multi_socket_open(void *multi, curlsocktype purpose, struct curl_sockaddr *address);
+/* For CURLOPT_OPENSOCKETFUNCTION: a descriptor, or -errno. */
+int multi_socket_open(struct multi *multi, const struct curl_sockaddr *address) MUST_CHECK;
+/* CURLOPT_CLOSESOCKETFUNCTION, with the multi as its data. */
 int multi_socket_close(void *multi, curl_socket_t fd);
 void multi_socket_forget_all(struct multi *multi);

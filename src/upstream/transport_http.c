@@ -108,6 +108,8 @@ static void finish_curl(struct http_transfer *t, CURLcode code)
 
 	if (t->failure != OUTCOME_OK)
 		finish(t, t->failure, t->failure_text);
+	else if (code == CURLE_COULDNT_CONNECT && t->lacks_file)
+		finish(t, OUTCOME_CANCELLED, "no file descriptor is left for the connection");
 	else if (code != CURLE_OK)
 		finish(t, outcome, t->error[0] ? t->error : curl_easy_strerror(code));
 	else if (!t->head.complete) /* libcurl takes a head that the connection's end cut off */

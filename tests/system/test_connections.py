@@ -247,6 +247,36 @@ def test_reload():
     fake.stop()
 
 
+def test_open_files_run_out():
+    """The last ones are for who watches; what a request lacks then is not its backend's doing."""
+    fake = FakeBackend("a", [MODEL])
+    with Daemon(backends=[backend(fake)], workers=8, launcher=["prlimit", "--nofile=200:200"],
+                timeouts={"drain": 1}) as daemon:
+        ok(daemon.wait_stderr("allows 50"), "what workers take is not for connections",
+           daemon.stderr)
+        fake.default = {"chunks": 3000, "gap": 0.5}
+        body = json.dumps(harness.chat_body(MODEL, stream=True)).encode()
+        connections = [daemon.connect() for _ in range(48)]
+        statuses = [connection.request("POST", "/v1/chat/completions", None, body)
+                    .read_head().status for connection in connections]
+        n = statuses.count(200)
+        eq((n >= 8, statuses.count(503)), (True, len(statuses) - n), "streams, or 503", statuses)
+        ok(n < len(statuses), "the files ran out", statuses)
+        for address, path in ((None, "/health"), (None, "/metrics"),
+                              (daemon.admin_address, "/admin/status")):
+            eq(daemon.request("GET", path, address=address).status, 200, f"{path} is answered")
+        metrics = daemon.metrics()
+        eq((daemon.health()["healthy"],
+            {row["outcome"] for row, value in metrics.select("nexus_upstream_requests_total")
+             if value}, metrics.get("nexus_backend_circuit_state", backend="a", state="closed")),
+           (1, {"cancelled"}, 1), "nothing is held against the backend", metrics.text)
+        for connection in connections:
+            connection.close()
+        fake.default = {}
+        ok(wait_until(lambda: daemon.chat(MODEL).status == 200), "then it serves again")
+    fake.stop()
+
+
 def test_clamped_to_the_open_files():
     fake = FakeBackend("a", [MODEL])
     with Daemon(backends=[backend(fake)], launcher=["prlimit", "--nofile=164:164"],
