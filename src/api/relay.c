@@ -330,6 +330,7 @@ struct relay *relay_free(struct relay *relay)
 		return NULL;
 	relay_stop(relay);
 	attempts_done(&relay->attempts);
+	bundle_unref(relay->mixed);
 	buf_done(&relay->body);
 	buf_done(&relay->headers);
 	buf_done(&relay->plain);

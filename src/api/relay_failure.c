@@ -16,16 +16,23 @@ static bool is_of_asked(const struct relay *relay)
 void relay_failure_label(struct relay *relay)
 {
 	struct request *request = relay->request;
-	struct bundle *bundle = NULL;
+	struct bundle *mixed;
 
 	if (!relay->candidate)
 		return;
 	request->backend = relay->candidate->backend->name;
-	bundle = is_of_asked(relay) ? relay->candidate->bundle
-				    : bundle_find(request->api->in.registry, str_of(request->model),
-						  str_of(request->backend));
-	if (bundle)
-		request->bundle = bundle;
+	if (is_of_asked(relay)) {
+		request->bundle = relay->candidate->bundle;
+		return;
+	}
+	mixed = bundle_find(request->api->in.registry, str_of(request->model),
+			    str_of(request->backend));
+	/* Without memory that counts which counted it before. */
+	if (!mixed)
+		return;
+	request->bundle = mixed;
+	bundle_unref(relay->mixed);
+	relay->mixed = mixed;
 }
 
 void relay_failure_reply(struct relay *relay, enum problem problem, const struct buf *context)

@@ -34,6 +34,7 @@ struct relay {
 	size_t answer_at;
 	const struct candidate *next; /* to be asked, once a pause is over */
 	bool committed;               /* the head of the backend's answer went to the client */
+	struct bundle *mixed; /* a reference: of the model asked for and a fallback's backend */
 
 	/* The attempt under way, else the last one */
 	const struct candidate *candidate;

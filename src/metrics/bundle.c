@@ -11,65 +11,78 @@
 /* The commonest first. */
 static const unsigned short cached_statuses[] = {BUNDLE_STATUSES};
 
-/* The model's name, its length, the backend's name: no two pairs read the same. */
-static int write_key(struct buf *out, struct str model, struct str backend)
+static char *put(char *p, const void *bytes, size_t n)
 {
-	int r = buf_append_str(out, model);
-
-	if (r == 0)
-		r = buf_append(out, &model.n, sizeof(model.n));
-	if (r == 0)
-		r = buf_append_str(out, backend);
-	return r;
+	if (n)
+		memcpy(p, bytes, n);
+	return p + n;
 }
 
+/* Its key is the model's name, its length, the backend's name: no two pairs read the same. */
 static struct bundle *bundle_new(struct registry *registry, struct str model, struct str backend)
 {
-	struct bundle *bundle = calloc(1, sizeof(*bundle) + model.n + backend.n);
+	size_t n = model.n + sizeof(model.n) + backend.n;
+	struct bundle *bundle = calloc(1, sizeof(*bundle) + n);
+	char *p;
 
 	if (!bundle)
 		return NULL;
+	p = put(bundle->names, model.p, model.n);
+	p = put(p, &model.n, sizeof(model.n));
+	(void)put(p, backend.p, backend.n);
 	bundle->registry = registry;
 	bundle->model = (struct str){bundle->names, model.n};
-	bundle->backend = (struct str){bundle->names + model.n, backend.n};
-	if (model.n)
-		memcpy(bundle->names, model.p, model.n);
-	if (backend.n)
-		memcpy(bundle->names + model.n, backend.p, backend.n);
+	bundle->backend = (struct str){p, backend.n};
+	bundle->key = (struct str){bundle->names, n};
 	return bundle;
 }
 
-/* With the mutex. */
-static struct bundle *find_or_make(struct registry *registry, struct str key, struct str model,
-				   struct str backend)
+/* The one with this key, `made` or one that was there before; with the mutex. NULL for no memory.
+ */
+static struct bundle *find_or_keep(struct registry *registry, struct bundle *made)
 {
-	struct bundle *bundle = map_find(registry->bundles, key);
+	struct bundle *bundle = map_find(registry->bundles, made->key);
 
+	if (!bundle && map_count(registry->bundles) >= registry->options.max_series)
+		bundle = registry->other_bundle;
+	if (!bundle && map_set(registry->bundles, made->key, made) == 0)
+		bundle = made;
 	if (bundle)
-		return bundle;
-	if (map_count(registry->bundles) >= registry->options.max_series)
-		return registry->other_bundle;
-	bundle = bundle_new(registry, model, backend);
-	if (bundle && map_set(registry->bundles, key, bundle) < 0) {
-		free(bundle);
-		return NULL;
-	}
+		bundle->references++;
 	return bundle;
 }
 
 struct bundle *bundle_find(struct registry *registry, struct str model, struct str backend)
 {
-	struct bundle *bundle = NULL;
-	struct buf key;
+	struct bundle *made = bundle_new(registry, model, backend), *bundle;
 
-	buf_init(&key, model.n + backend.n + sizeof(model.n));
-	if (write_key(&key, model, backend) == 0) {
-		pthread_mutex_lock(&registry->mutex);
-		bundle = find_or_make(registry, buf_str(&key), model, backend);
-		pthread_mutex_unlock(&registry->mutex);
-	}
-	buf_done(&key);
+	if (!made)
+		return NULL;
+	pthread_mutex_lock(&registry->mutex);
+	bundle = find_or_keep(registry, made);
+	pthread_mutex_unlock(&registry->mutex);
+	if (bundle != made)
+		free(made);
+	if (bundle == registry->other_bundle)
+		registry_overflow(registry, METRIC_REQUESTS, 1);
 	return bundle;
+}
+
+struct bundle *bundle_unref(struct bundle *bundle)
+{
+	struct registry *registry = bundle ? bundle->registry : NULL;
+	bool is_last;
+
+	if (!bundle)
+		return NULL;
+	pthread_mutex_lock(&registry->mutex);
+	is_last = --bundle->references == 0 && bundle != registry->other_bundle;
+	if (is_last)
+		(void)map_remove(registry->bundles, bundle->key);
+	pthread_mutex_unlock(&registry->mutex);
+	if (is_last)
+		free(bundle);
+	return NULL;
 }
 
 int bundle_init_registry(struct registry *registry)

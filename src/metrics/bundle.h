@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All series of one (model, backend) pair, and those of its backend that a request feeds, so that
- * the request path only indexes enums. A bundle hangs off the route table, belongs to the registry
- * and is never freed. Its series are born together by bundle_birth(), or one by one on first use.
+ * the request path only indexes enums. A bundle hangs off the route tables, by reference; its
+ * series are the registry's, which outlives it. They are born together by bundle_birth(), or one by
+ * one on first use.
  */
 #pragma once
 
@@ -62,14 +63,18 @@ struct bundle {
 	series_slot upstream_requests[N_BUNDLE_OUTCOMES];
 	series_slot requests[N_BUNDLE_STATUSES];
 	struct registry *registry;
-	struct str model, backend;
-	char names[];
+	size_t references; /* with the registry's mutex */
+	struct str model, backend, key;
+	char names[]; /* the key */
 };
 
-/* Any thread; takes the registry's mutex. NULL for no memory. After as many pairs as
- * max_series allows, all further ones share the bundle of (_other, _other). */
+/* A reference. Any thread; takes the registry's mutex. NULL for no memory. While there are as many
+ * pairs as max_series allows, all further ones share the bundle of (_other, _other), and count as
+ * overflow of nexus_requests_total. */
 struct bundle *bundle_find(struct registry *registry, struct str model,
 			   struct str backend) MUST_CHECK;
+/* Any thread; takes the registry's mutex. Accepts NULL, returns NULL. */
+struct bundle *bundle_unref(struct bundle *bundle);
 /* Makes status 200 and the slots that are born with the pair visible at 0. */
 void bundle_birth(struct bundle *bundle);
 

@@ -26,10 +26,14 @@ struct route_table *route_table_unref(struct route_table *table)
 	/* One that was not built to its end is freed here, too: arrays may be missing. */
 	for (size_t i = 0; table->models && i < table->n_models; i++) {
 		model_state_unref(table->models[i].state);
+		bundle_unref(table->models[i].unrouted);
 		free(table->models[i].id);
 	}
 	for (size_t i = 0; table->backends && i < table->config->n_backends; i++)
 		backend_unref(table->backends[i]);
+	for (size_t i = 0; table->candidate_pool && i < table->n_pool; i++)
+		bundle_unref(table->candidate_pool[i].bundle);
+	bundle_unref(table->unknown);
 	map_free(table->by_name);
 	free(table->models);
 	free(table->aliases);

@@ -70,12 +70,13 @@ struct route_table {
 	size_t n_models;
 	struct route_alias *aliases; /* sorted by name */
 	size_t n_aliases;
-	struct bundle *unknown;    /* (_unknown, none) */
+	struct bundle *unknown;    /* (_unknown, none); a reference, as all bundles here */
 	struct backend **backends; /* one per config->backends, same order */
 	struct map *by_name;       /* model ids and aliases -> route_model */
 
 	/* What the models point into */
 	struct candidate *candidate_pool;
+	size_t n_pool; /* candidates in it, used or not */
 	struct backend_model *description_pool;
 	struct route_fallback *fallback_pool;
 };

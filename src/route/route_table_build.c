@@ -61,6 +61,7 @@ static bool allocate(struct builder *b)
 		n_models++;
 	table->models = calloc(n_models + 1, sizeof(*table->models));
 	table->candidate_pool = calloc(l->n + 1, sizeof(*table->candidate_pool));
+	table->n_pool = l->n;
 	table->description_pool = calloc(l->n + 1, sizeof(*table->description_pool));
 	table->by_name = map_new();
 	return table->models && table->candidate_pool && table->description_pool && table->by_name;

@@ -128,6 +128,10 @@ static void test_budget(void)
 	ok(bundle_find(registry, S("e"), S("b")) == d, "all beyond it are one");
 	ok(bundle_find(registry, S("a"), S("b")) == a, "those within stay");
 	ok(bundle_requests(d, 200) != NULL, "it has series, too");
+	bundle_unref(a);
+	ok(bundle_find(registry, S("f"), S("b")) == d, "a pair that is held twice is there yet");
+	bundle_unref(a);
+	ok(bundle_find(registry, S("f"), S("b")) != d, "one that nobody holds makes room");
 	registry_free(registry);
 }
 
