@@ -292,6 +292,7 @@ static void instruct(struct attempts *attempts, const struct request *request,
 	if (attempts->strategy->wants_session)
 		attempts->session = session_key_hash(request);
 	attempts->needs = wanted->needs;
+	attempts->body_arrives = request->exchange->body_mode == BODY_FLOWING;
 	attempts->prompt_tokens_min = wanted->text_bytes / BYTES_PER_TOKEN_MAX;
 }
 

@@ -167,6 +167,10 @@ static bool take(struct attempts *a, const struct candidate *candidate, bool is_
 	a->told_ns = 0;
 	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
 	a->has_place = a->has_pass;
+	if (a->body_arrives && a->pass.is_probe) { /* in a panic; the next one may probe */
+		drop_pass(a, candidate->backend, a->pass);
+		a->pass.is_probe = false;
+	}
 	if (!a->has_place)
 		queue_give_back(a->queue, candidate->backend);
 	return a->has_place;

@@ -72,6 +72,7 @@ struct attempts {
 	enum tier_wish tier_wish;
 	uint64_t session; /* what the request belongs to, hashed; 0 unknown */
 	unsigned needs;
+	bool body_arrives;          /* while it is sent on: it is no probe for an open circuit */
 	uint64_t prompt_tokens_min; /* a lower bound; excludes models whose known context is smaller
 				     */
 	struct hash_random *random;

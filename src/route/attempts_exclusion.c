@@ -77,6 +77,13 @@ static bool has_place_at(const struct attempts *a, const struct backend *backend
 	return a->has_place && a->last->backend == backend;
 }
 
+/* A probe with a body that is still arriving would last for as long as the client likes. */
+static bool is_cut_off(const struct attempts *a, const struct breaker *breaker)
+{
+	return a->body_arrives ? breaker_state(breaker, 0) != BREAKER_CLOSED
+			       : breaker_refuses(breaker);
+}
+
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
 				     bool is_panic)
 {
@@ -94,7 +101,7 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 		return EXCLUDED_UNHEALTHY;
 	if (backend_held_ns(candidate->backend) > 0)
 		return EXCLUDED_RATE_LIMITED;
-	if (!is_panic && breaker_refuses(&candidate->backend->breaker))
+	if (!is_panic && is_cut_off(a, &candidate->backend->breaker))
 		return EXCLUDED_CIRCUIT_OPEN;
 	return backend_is_full(candidate->backend, has_place_at(a, candidate->backend))
 		       ? EXCLUDED_SATURATED

@@ -214,6 +214,24 @@ def test_a_client_that_has_all_of_the_time():
         eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", "its circuit is closed")
 
 
+def test_a_body_that_arrives_is_no_probe():
+    """It would keep all others from a backend that is well again."""
+    breaker = {"failures": 1, "error_rate": 0, "open": 0.05}
+    with pair(routing={"strategy": "priority_only", "max_retries": 0}, breaker=breaker,
+              limits={"max_body": "96M"}) as (daemon, a, b):
+        a.behave({"status": 500})
+        eq(daemon.chat(MODEL).status, 500, "the circuit of a opens")
+        ok(wait_until(lambda: daemon.metrics().get("nexus_backend_circuit_state", backend="a",
+                                                   state="half_open") == 1), "and is half open")
+        body = audio()
+        with daemon.connect() as connection:
+            connection.send(head_of(len(body)) + body[:WINDOW * 2])
+            b.wait(lambda: b.arriving and b.arriving.received_bytes > WINDOW)
+            eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", "a chat probes it meanwhile")
+            connection.send(body[WINDOW * 2:])
+            eq(connection.read_response().header("x-nexus-backend"), "b", "the upload went to b")
+
+
 def test_none_once_it_is_gone():
     daemon, a, b = two()
     for how in ("close", "rst"):
