@@ -47,13 +47,15 @@ void relay_failure_reply(struct relay *relay, enum problem problem, const struct
 
 void relay_failure_tell(struct relay *relay, enum problem problem)
 {
+	bool for_good = problem == PROBLEM_CAPABILITY_MISMATCH;
 	struct buf context;
+	int r;
 
 	relay_failure_label(relay);
 	buf_init(&context, 64u * 1024);
+	r = attempts_context(&relay->attempts, for_good, &context);
 	/* An error without its context is better than none. */
-	relay_failure_reply(relay, problem,
-			    attempts_context(&relay->attempts, &context) == 0 ? &context : NULL);
+	relay_failure_reply(relay, problem, r == 0 ? &context : NULL);
 	buf_done(&context);
 }
 

@@ -196,6 +196,10 @@ bool attempts_may_ask_another(const struct attempts *a);
 /* None of the model's backends would be left to this request, now or when there is a place again,
  * but those whose circuits are open: these are not heeded then. */
 bool attempts_is_panic(const struct attempts *a, const struct route_model *model);
+/* What the request needs and the candidate is known not to have: "vision", "tools", "json_mode" or
+ * "context_length"; NULL: nothing. */
+const char *attempts_missing_capability(const struct attempts *a,
+					const struct candidate *candidate);
 /* Why the candidate may not be tried for this request; EXCLUDED_NOT when it may. `is_panic` of its
  * model. */
 enum exclusion attempts_exclusion_of(const struct attempts *a, const struct candidate *candidate,
@@ -212,6 +216,6 @@ uint64_t attempts_pause_ns(const struct attempts *a);
  * checks.
  */
 uint64_t attempts_retry_after_seconds(const struct attempts *a);
-/* {"model","tried":[{"backend","outcome","status"}],"excluded":[{"backend","reason"}],
- * "retry_after_seconds"}. -ENOMEM. */
-int attempts_context(const struct attempts *a, struct buf *out) MUST_CHECK;
+/* {"model","tried":[{"backend","outcome","status"}],"excluded":[{"backend","reason","missing"}],
+ * "retry_after_seconds"}; the last one unless it is `for_good`. -ENOMEM. */
+int attempts_context(const struct attempts *a, bool for_good, struct buf *out) MUST_CHECK;

@@ -99,11 +99,14 @@ static void write_excluded_of(const struct attempts *a, const struct route_model
 		jsonw_object(w, NULL);
 		jsonw_string(w, "backend", str_of(backend->name));
 		jsonw_string(w, "reason", str_of(exclusion_name(reason)));
+		if (reason == EXCLUDED_CAPABILITY)
+			jsonw_string(w, "missing",
+				     str_of(attempts_missing_capability(a, &model->candidates[i])));
 		jsonw_object_end(w);
 	}
 }
 
-int attempts_context(const struct attempts *a, struct buf *out)
+int attempts_context(const struct attempts *a, bool for_good, struct buf *out)
 {
 	const struct route_model *model;
 	struct told told = {.n = 0};
@@ -117,7 +120,8 @@ int attempts_context(const struct attempts *a, struct buf *out)
 	for (size_t i = 0; (model = attempts_chain_at(a, i)); i++)
 		write_excluded_of(a, model, &told, &w);
 	jsonw_array_end(&w);
-	jsonw_u64(&w, "retry_after_seconds", attempts_retry_after_seconds(a));
+	if (!for_good)
+		jsonw_u64(&w, "retry_after_seconds", attempts_retry_after_seconds(a));
 	jsonw_object_end(&w);
 	return w.error;
 }

@@ -18,14 +18,19 @@ const char *exclusion_name(enum exclusion exclusion)
 	return names[exclusion];
 }
 
-/* Only a known no excludes. */
-static bool is_capable(const struct attempts *a, const struct backend_model *model)
+const char *attempts_missing_capability(const struct attempts *a, const struct candidate *candidate)
 {
-	if ((a->needs & NEED_VISION && model->vision == TRISTATE_NO) ||
-	    (a->needs & NEED_TOOLS && model->tools == TRISTATE_NO) ||
-	    (a->needs & NEED_JSON_MODE && model->json_mode == TRISTATE_NO))
-		return false;
-	return model->context_length == 0 || model->context_length >= a->prompt_tokens_min;
+	const struct backend_model *model = candidate->model;
+
+	if (a->needs & NEED_VISION && model->vision == TRISTATE_NO)
+		return "vision";
+	if (a->needs & NEED_TOOLS && model->tools == TRISTATE_NO)
+		return "tools";
+	if (a->needs & NEED_JSON_MODE && model->json_mode == TRISTATE_NO)
+		return "json_mode";
+	if (model->context_length > 0 && model->context_length < a->prompt_tokens_min)
+		return "context_length";
+	return NULL;
 }
 
 /* An optional backend counts only once it has answered; any other may be tried before its first
@@ -90,7 +95,7 @@ enum exclusion attempts_exclusion_of(const struct attempts *a, const struct cand
 	enum exclusion demanded;
 
 	/* What can never work comes before what may pass. */
-	if (!is_capable(a, candidate->model))
+	if (attempts_missing_capability(a, candidate))
 		return EXCLUDED_CAPABILITY;
 	demanded = judge_demand(a, candidate);
 	if (demanded != EXCLUDED_NOT)

@@ -183,12 +183,16 @@ def test_capability_mismatch():
             "json schema": {"response_format": {"type": "json_schema", "json_schema": {}}},
             "context length": {"messages": [{"role": "user", "content": "word " * 5000}]},
             "vision": {"messages": [{"role": "user", "content": image}]}}
-    for name, fields in asks.items():
+    missing = ("tools", "json_mode", "json_mode", "context_length", "vision")
+    for (name, fields), word in zip(asks.items(), missing):
         with Counting(daemon) as added:
             answer = daemon.post("/v1/chat/completions",
                                  {"model": "blind", "messages": [], **fields})
         eq((answer.status, answer.error().get("code")), (400, "capability_mismatch"), name,
            repr(answer))
+        context = answer.error()["context"]
+        eq(([row["missing"] for row in context["excluded"]], "retry_after_seconds" in context),
+           ([word], False), "it says what is missing, for good")
         added.check_request("blind", "none", 400, "capability_mismatch")
     eq(a.log(), [], "a known no excludes")
     for name, fields in asks.items():

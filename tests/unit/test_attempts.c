@@ -450,14 +450,15 @@ static void test_context(void)
 	(void)walk(&bed, text, sizeof(text));
 	bed.attempts.records[0].outcome = OUTCOME_CONNECT;
 	bed.attempts.records[0].status = 0;
-	r = attempts_context(&bed.attempts, &out);
+	r = attempts_context(&bed.attempts, false, &out);
 	is_int(r, 0, "the context is written");
 	ok(str_eq(buf_str(&out),
 		  STR_LITERAL("{\"model\":\"m\",\"tried\":["
 			      "{\"backend\":\"c\",\"outcome\":\"connect\",\"status\":null},"
 			      "{\"backend\":\"d\",\"outcome\":\"http_5xx\",\"status\":503},"
 			      "{\"backend\":\"d\",\"outcome\":\"http_5xx\",\"status\":503}],"
-			      "\"excluded\":[{\"backend\":\"a\",\"reason\":\"capability\"},"
+			      "\"excluded\":[{\"backend\":\"a\",\"reason\":\"capability\","
+			      "\"missing\":\"vision\"},"
 			      "{\"backend\":\"b\",\"reason\":\"unhealthy\"}],"
 			      "\"retry_after_seconds\":1}")),
 	   "after attempts: %.*s", (int)out.len, out.data);
@@ -470,7 +471,7 @@ static void test_context(void)
 	bed.fleet.config.health.interval = 12 * NS_PER_SEC + 1;
 	ask(&bed, "lone");
 	(void)walk(&bed, text, sizeof(text));
-	r = attempts_context(&bed.attempts, &out);
+	r = attempts_context(&bed.attempts, false, &out);
 	ok(r == 0 && str_eq(buf_str(&out),
 			    STR_LITERAL("{\"model\":\"lone\",\"tried\":[],\"excluded\":["
 					"{\"backend\":\"a\",\"reason\":\"unhealthy\"}],"
@@ -479,7 +480,7 @@ static void test_context(void)
 
 	buf_done(&out);
 	buf_init(&out, 20);
-	is_int(attempts_context(&bed.attempts, &out), -EMSGSIZE, "a ceiling is told");
+	is_int(attempts_context(&bed.attempts, false, &out), -EMSGSIZE, "a ceiling is told");
 	buf_done(&out);
 	bed_done(&bed);
 }
@@ -515,7 +516,7 @@ static void test_many(void)
 	buf_init(&out, 65536);
 	for (unsigned i = 0; i < 100; i++)
 		atomic_store(&bed.table->backends[i]->health, BACKEND_UNHEALTHY);
-	r = attempts_context(&bed.attempts, &out);
+	r = attempts_context(&bed.attempts, false, &out);
 	ok(r == 0 && out.len < 4096, "the context has a ceiling: %zu bytes", out.len);
 	buf_done(&out);
 	bed_done(&bed);
