@@ -522,6 +522,32 @@ static void test_many(void)
 	bed_done(&bed);
 }
 
+/* It may arrive for as long as its client likes. */
+static void test_body_that_arrives(void)
+{
+	static const char *const rows[][2] = {{"m", "b"}, {"lone", "a"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct candidate *candidate = NULL;
+		struct breaker *breaker;
+		uint64_t wait_ns;
+		struct bed bed;
+
+		bed_init(&bed);
+		breaker = &fleet_find(bed.table, "lone")->candidates[0].backend->breaker;
+		atomic_store(&breaker->until_ns, 1);
+		ask(&bed, rows[i][0]);
+		bed.attempts.body_arrives = true;
+		ok(attempts_next(&bed.attempts, &candidate, &wait_ns) == ATTEMPTS_GO,
+		   "%s: somebody is asked", rows[i][0]);
+		is_text(candidate->backend->name, rows[i][1], "%s: who need not be probed, or must",
+			rows[i][0]);
+		ok(!breaker_refuses(breaker), "%s: the probe is left to another request",
+		   rows[i][0]);
+		bed_done(&bed);
+	}
+}
+
 static void test_names(void)
 {
 	is_text(exclusion_name(EXCLUDED_UNHEALTHY), "unhealthy", "the first reason");
@@ -550,6 +576,7 @@ int main(void)
 	test_suspect();
 	test_context();
 	test_many();
+	test_body_that_arrives();
 	test_names();
 	return tap_done();
 }
