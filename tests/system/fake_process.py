@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fake backend in a process of its own, so that it can be killed and frozen."""
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -40,7 +41,9 @@ class FakeProcess:
     stop = kill
 
     def freeze(self):
+        """Returns once it has stopped, which may take a moment."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

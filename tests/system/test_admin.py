@@ -115,7 +115,7 @@ def test_status():
     status = ask(daemon, "GET", "/admin/status").json()
     eq((status["state"], status["pid"], status["workers"]), ("serving", daemon.pid, 2),
        "state, process, workers")
-    eq(status["backends"], {"total": 2, "healthy": 2, "draining": 0}, "backends")
+    eq(status["backends"], {"total": 2, "healthy": 2, "draining": 0, "held": 0}, "backends")
     eq((status["models"], status["in_flight"]), (1, 0), "models and requests")
     eq(status["listeners"], [
         {"address": daemon.address, "faces": ["api", "metrics"], "tls": False},
