@@ -137,7 +137,7 @@ static int load_one(const struct config *config, struct backend_config *backend,
 {
 	const char *wrong = NULL;
 	char path[PATH_MAX];
-	int fd, r = open_secret(config, backend->credential, path, &fd);
+	int fd = -1, r = open_secret(config, backend->credential, path, &fd);
 
 	if (r == 0) {
 		r = read_secret(fd, bytes, &backend->authorization, &wrong);

@@ -90,7 +90,7 @@ static int whole_year(int digits, uint64_t unix_seconds)
 static int parse_date(struct str text, uint64_t unix_seconds, uint64_t *ret_unix_seconds)
 {
 	const char *comma = text.n ? memchr(text.p, ',', text.n) : NULL;
-	struct tm tm;
+	struct tm tm = {0};
 	size_t i = 0;
 	time_t at;
 
