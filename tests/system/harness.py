@@ -194,10 +194,10 @@ class Daemon:
             raise RuntimeError(f"{self.health()}, waited for {n} healthy:\n{self.stderr}")
 
     def wait_models(self, *models):
-        """Waits until exactly these are listed; true when they are."""
+        """Waits until exactly these are listed, by each worker; true when they are."""
         def are_listed():
             return {m["id"] for m in self.get("/v1/models").json()["data"]} == set(models)
-        return wait_until(are_listed)
+        return wait_until(lambda: all(are_listed() for _ in range(6)))
 
     def kill(self, number):
         self.process.send_signal(number)
