@@ -266,10 +266,12 @@ def test_open_files_run_out():
                               (daemon.admin_address, "/admin/status")):
             eq(daemon.request("GET", path, address=address).status, 200, f"{path} is answered")
         metrics = daemon.metrics()
-        eq((daemon.health()["healthy"],
-            {row["outcome"] for row, value in metrics.select("nexus_upstream_requests_total")
-             if value}, metrics.get("nexus_backend_circuit_state", backend="a", state="closed")),
-           (1, {"cancelled"}, 1), "nothing is held against the backend", metrics.text)
+        # Some versions of libcurl lack files before an attempt begins (8.14 does, 7.88 does not).
+        ended = {row["outcome"] for row, value
+                 in metrics.select("nexus_upstream_requests_total") if value}
+        eq((daemon.health()["healthy"], ended - {"cancelled"},
+            metrics.get("nexus_backend_circuit_state", backend="a", state="closed")),
+           (1, set(), 1), "nothing is held against the backend", metrics.text)
         for connection in connections:
             connection.close()
         fake.default = {}
