@@ -32,8 +32,11 @@ struct api *api_new(const struct api_inputs *inputs)
 	return api;
 }
 
+/* Accepts NULL. */
 static void table_use_free(struct table_use *use)
 {
+	if (!use)
+		return;
 	route_table_unref(use->table);
 	buf_done(&use->models);
 	free(use);
@@ -43,37 +46,47 @@ struct api *api_free(struct api *api)
 {
 	if (!api)
 		return NULL;
-	if (api->use) {
-		assert(api->use->n_requests == 0);
-		table_use_free(api->use);
-	}
+	assert(!api->use || api->use->n_requests == 0);
+	table_use_free(api->use);
+	table_use_free(api->offered);
 	loop_timer_clear(api->in.loop, &api->pause);
 	request_log_done(&api->log);
 	free(api);
 	return NULL;
 }
 
-int api_set_route_table(struct api *api, struct route_table *table)
+int api_offer_route_table(struct api *api, struct route_table *table)
 {
-	struct table_use *use = calloc(1, sizeof(*use)), *before = api->use;
+	struct table_use *use = calloc(1, sizeof(*use));
 
-	if (!use) {
-		route_table_unref(table);
+	if (!use)
 		return -ENOMEM;
-	}
-	use->table = table;
-	api->use = use;
-	if (!before)
-		return 0;
-	before->retired = true;
-	if (before->n_requests == 0)
-		table_use_free(before);
+	use->table = route_table_ref(table);
+	/* Release: whoever takes it sees what is in it. Acquire: one that nobody took ends here. */
+	table_use_free(atomic_exchange_explicit(&api->offered, use, memory_order_acq_rel));
 	return 0;
 }
 
-/* A request's hold on the route table in force. */
-static struct table_use *table_take(struct api *api)
+const struct route_table *api_take_route_table(struct api *api)
 {
+	struct table_use *before = api->use;
+
+	if (atomic_load_explicit(&api->offered, memory_order_relaxed)) {
+		/* Acquire: pairs with api_offer_route_table(). */
+		api->use = atomic_exchange_explicit(&api->offered, NULL, memory_order_acquire);
+		if (before)
+			before->retired = true;
+		if (before && before->n_requests == 0)
+			table_use_free(before);
+	}
+	return api->use->table;
+}
+
+/* A request's hold on the route table in force: on the newest one, even if it came after what woke
+ * the worker. */
+static struct table_use *table_hold(struct api *api)
+{
+	(void)api_take_route_table(api);
 	api->use->n_requests++;
 	return api->use;
 }
@@ -93,7 +106,7 @@ static struct request *request_new(struct api *api, struct exchange *exchange)
 		return NULL;
 	request->api = api;
 	request->exchange = exchange;
-	request->use = table_take(api);
+	request->use = table_hold(api);
 	request->table = request->use->table;
 	request->error_type = ERROR_TYPE_NONE;
 	list_init(&request->rendering);

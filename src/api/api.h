@@ -64,7 +64,10 @@ struct api_inputs {
 struct api *api_new(const struct api_inputs *inputs) MUST_CHECK;
 /* No request may be left. Accepts NULL, returns NULL. */
 struct api *api_free(struct api *api);
-/* Requests that begin from now on use `table`, whose reference is taken over. Those under way keep
- * theirs. -ENOMEM leaves the old one in force and drops the reference. */
-int api_set_route_table(struct api *api, struct route_table *table) MUST_CHECK;
+/* Any thread. Requests that begin from now on use `table`; those under way keep theirs. Takes a
+ * reference. -ENOMEM leaves the old one in force. */
+int api_offer_route_table(struct api *api, struct route_table *table) MUST_CHECK;
+/* Without waiting for a request. Returns the one in force, borrowed until the next turn; there must
+ * have been one. */
+const struct route_table *api_take_route_table(struct api *api);
 extern const struct http_ops api_ops; /* with a struct api as context */

@@ -11,7 +11,8 @@
 struct api {
 	struct api_inputs in;
 	struct table_use *use; /* the route table in force; set before the first request */
-	struct timer pause;    /* see pause.h */
+	_Atomic(struct table_use *) offered; /* the next one; NULL once taken */
+	struct timer pause;                  /* see pause.h */
 	struct hash_random random;
 	struct renderings renderings;
 	struct record_series series;

@@ -33,14 +33,10 @@ struct worker {
 	const struct series *lag;
 	uint64_t turns; /* of the loop, observed in `lag` */
 	bool draining, reported;
-	struct mail drain_mail, retire_mail, hurry_mail;  /* to the worker */
+	struct mail drain_mail, retire_mail, hurry_mail; /* to the worker */
+	struct mail table_mail;                          /* the same, again and again */
+	_Atomic bool table_is_posted;
 	struct mail stopped_accepting_mail, drained_mail; /* to main */
-};
-
-struct table_mail {
-	struct mail mail;
-	struct worker *worker;
-	struct route_table *table;
 };
 
 /* To the worker, and back to main. */
@@ -130,15 +126,14 @@ static uint64_t turn_end(struct hook *hook)
 
 static void table_delivered(struct mail *mail)
 {
-	struct table_mail *new_table = container_of(mail, struct table_mail, mail);
-	struct worker *worker = new_table->worker;
-	struct server_limits limits = limits_of(new_table->table->config);
+	struct worker *worker = container_of(mail, struct worker, table_mail);
+	struct server_limits limits;
 
-	if (api_set_route_table(worker->api, new_table->table) < 0)
-		log_error("no memory for the new configuration; a worker goes on with the old one");
-	else if (worker->server)
+	/* Before looking for it: one that comes later has its own mail. */
+	(void)atomic_exchange_explicit(&worker->table_is_posted, false, memory_order_acq_rel);
+	limits = limits_of(api_take_route_table(worker->api)->config);
+	if (worker->server)
 		server_set_limits(worker->server, &limits);
-	free(new_table);
 }
 
 static void listeners_set_delivered(struct mail *mail)
@@ -232,7 +227,10 @@ static int build_api(struct worker *worker)
 		worker->api = api_new(&inputs);
 	if (!worker->api)
 		return -ENOMEM;
-	return api_set_route_table(worker->api, route_table_ref(worker->in.table));
+	if (api_offer_route_table(worker->api, worker->in.table) < 0)
+		return -ENOMEM;
+	(void)api_take_route_table(worker->api);
+	return 0;
 }
 
 static int build_server(struct worker *worker)
@@ -293,6 +291,7 @@ struct worker *worker_new(const struct worker_inputs *inputs)
 	worker->hook.turn_end = turn_end;
 	timer_init(&worker->beat, beat);
 	timer_init(&worker->trim, trim);
+	worker->table_mail.deliver = table_delivered;
 	worker->drain_mail.deliver = drain_delivered;
 	worker->retire_mail.deliver = retire_delivered;
 	worker->hurry_mail.deliver = hurry_delivered;
@@ -337,16 +336,10 @@ struct worker *worker_free(struct worker *worker)
 
 int worker_set_route_table(struct worker *worker, struct route_table *table)
 {
-	struct table_mail *mail = malloc(sizeof(*mail));
-
-	if (!mail)
+	if (api_offer_route_table(worker->api, table) < 0)
 		return -ENOMEM;
-	*mail = (struct table_mail){
-		.mail.deliver = table_delivered,
-		.worker = worker,
-		.table = route_table_ref(table),
-	};
-	mailbox_post(worker->mailbox, &mail->mail);
+	if (!atomic_exchange_explicit(&worker->table_is_posted, true, memory_order_acq_rel))
+		mailbox_post(worker->mailbox, &worker->table_mail);
 	return 0;
 }
 

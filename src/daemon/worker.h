@@ -54,7 +54,8 @@ void worker_stop(struct worker *worker);
  */
 struct worker *worker_free(struct worker *worker);
 
-/* Takes a reference for the worker. -ENOMEM: it goes on with the old one. */
+/* Every request that begins after this returns uses it. Takes a reference for the worker. -ENOMEM:
+ * it goes on with the old one. */
 int worker_set_route_table(struct worker *worker, struct route_table *table) MUST_CHECK;
 /* Accepts from these and no others. -ENOMEM: it goes on with the old ones. */
 int worker_set_listeners(struct worker *worker, struct listener *const *listeners,

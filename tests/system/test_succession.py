@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose a state is: a reload gives a backend another url, type or key, takes it away or brings it
 back, while requests run at the one before."""
+import contextlib
+import json
 import pathlib
 import signal
 import tempfile
 import threading
 
+import harness
 import tap
 from fake_backend import FakeBackend
-from harness import Counting, Rig, backend, wait_until
+from harness import Rig, backend, wait_until
 from tap import eq, ok
 
 MODEL = "m"
+N_RELOADS = 100
 
 
 def reload(daemon, n, **options):
@@ -26,12 +30,6 @@ def reload(daemon, n, **options):
 def row_of(daemon, name):
     answer = daemon.get("/admin/backends", address=daemon.admin_address)
     return next(row for row in answer.json()["backends"] if row["name"] == name)
-
-
-def wait_served_by(daemon, server):
-    """Each worker learns of a reload at its next turn."""
-    ok(wait_until(lambda: daemon.chat(MODEL).json().get("x_backend") == server),
-       f"served by {server}")
 
 
 class Held:
@@ -54,24 +52,49 @@ class Held:
         return self._answer
 
 
+def test_done_is_done():
+    """Whoever asks after a reload is done is answered by it, by whatever worker. Chance decides
+    where a worker is then: this sees one that looks too early in one run of six."""
+    servers = [FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])]
+    with Rig(servers, backends=[backend(servers[0])],
+             launcher=["taskset", "-c", "0"]) as (daemon, *_):
+        rows = [{**backend(servers[0]), "url": server.url} for server in servers]
+        body = json.dumps(harness.chat_body(MODEL, "hello")).encode()
+        with contextlib.ExitStack() as stack:
+            connections = [stack.enter_context(daemon.connect()) for _ in range(8)]
+            busy = [stack.enter_context(daemon.connect()) for _ in range(6)]
+            late = 0
+            for n in range(N_RELOADS):
+                daemon.config_path.write_text(daemon.make_config(backends=[rows[n % 2]]))
+                for connection in busy:
+                    connection.request("GET", "/metrics")
+                done = daemon.request("POST", "/admin/reload", address=daemon.admin_address)
+                for connection in connections:
+                    connection.request("POST", "/v1/chat/completions", body=body)
+                by = {connection.read_response().json()["x_backend"]
+                      for connection in connections}
+                late += done.status != 200 or by != {"ab"[n % 2]}
+                for connection in busy:
+                    connection.read_response()
+        eq(late, 0, f"of {N_RELOADS} reloads with old ways behind them")
+
+
 def test_what_the_one_before_says():
     """A refusal that comes late is not the next one's."""
-    old, new = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
     options = {"breaker": {"failures": 1, "open": 600}, "routing": {"max_retries": 0}}
-    cases = [({"status": 429, "retry_after": 600}, {"url": new.url}),
-             ({"status": 503}, {"url": new.url}),
-             ({"status": 503}, {"type": "lmstudio"})]
-    with Rig([old, new], backends=[backend(old)], **options) as (daemon, *_):
-        for n, (late, change) in enumerate(cases):
-            wait_served_by(daemon, "a")
+    for late, another in [({"status": 429, "retry_after": 600}, "url"),
+                          ({"status": 503}, "url"), ({"status": 503}, "type")]:
+        old, new = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+        value = new.url if another == "url" else "lmstudio"
+        with Rig([old, new], backends=[backend(old)], **options) as (daemon, *_):
             held = Held(daemon, old, **late)
-            reload(daemon, 2 * n + 1, backends=[{**backend(old), **change}], **options)
+            reload(daemon, 1, backends=[{**backend(old), another: value}], **options)
             eq(held.answer().status, late["status"], "it is refused")
             row = row_of(daemon, "a")
             eq((row["held_seconds"], row["circuit"]), (0, "closed"),
-               f"the one after it, by {', '.join(change)}, is not blamed")
-            wait_served_by(daemon, "b" if "url" in change else "a")
-            reload(daemon, 2 * n + 2, backends=[backend(old)], **options)
+               f"the one after it, by another {another}, is not blamed")
+            eq(daemon.chat(MODEL).header("x-nexus-backend"), "a", "which serves")
+            eq(len(new.log()), another == "url", "where it is now")
 
 
 def test_another_key():
@@ -122,15 +145,13 @@ def test_places_of_who_comes_back():
            "it is still counted when a was removed")
         eq(daemon.metrics().sum("nexus_pending_requests", backend="a"), 1, "under its name")
         reload(daemon, 2, backends=[one, two], **options)
-        with Counting(daemon) as added:
-            eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "its place is taken yet")
-        added.check("nexus_requests_total", 1, backend="b", status="200")
+        eq(daemon.chat(MODEL).header("x-nexus-backend"), "b", "its place is taken yet")
         reload(daemon, 3, backends=[{**one, "url": other.url}], **options)
-        wait_served_by(daemon, "b")
+        eq(daemon.chat(MODEL).json()["x_backend"], "b", "another server has its name")
         a.gate("held").release(10)
         eq(stream.all_data()[-1], "[DONE]", "the stream ends whole")
         reload(daemon, 4, backends=[one], **options)
-        wait_served_by(daemon, "a")
+        eq(daemon.chat(MODEL).json()["x_backend"], "a", "it is back")
         eq(daemon.settled().sum("nexus_pending_requests"), 0, "nothing is left over")
 
 
