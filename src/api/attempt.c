@@ -28,15 +28,8 @@ static uint64_t end_of_attempt_ns(const struct relay *relay)
 static void tell_circuit(const struct relay *relay, enum breaker_change change)
 {
 	struct backend *backend = relay->candidate->backend;
-	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend->name};
 
-	if (change == BREAKER_OPENS)
-		log_event_with(MESSAGE_CIRCUIT_OPEN, &field, 1,
-			       "backend %s: too many requests fail, its circuit is open",
-			       backend->name);
-	else if (change == BREAKER_CLOSES)
-		log_event_with(MESSAGE_CIRCUIT_CLOSED, &field, 1,
-			       "backend %s: answers again, its circuit is closed", backend->name);
+	backend_log_circuit(backend, change);
 	if (change == BREAKER_CLOSES)
 		pause_ended(relay->request->api, backend);
 	else

@@ -97,12 +97,19 @@ static void begin_next(struct relay *relay, uint64_t wait_ns)
 		give_up(relay, PROBLEM_OVERLOADED);
 }
 
+static bool body_arrives(const struct exchange *exchange)
+{
+	return exchange->body_mode == BODY_FLOWING && !exchange->request_complete;
+}
+
 /* Chooses a backend and starts on it, at once or after a wait; or gives up. */
 static void try_next(struct relay *relay)
 {
 	uint64_t wait_ns = 0;
-	enum attempts_verdict verdict = attempts_next(&relay->attempts, &relay->next, &wait_ns);
+	enum attempts_verdict verdict;
 
+	relay->attempts.body_arrives = body_arrives(relay->request->exchange);
+	verdict = attempts_next(&relay->attempts, &relay->next, &wait_ns);
 	record_exclusions(relay->request->api, &relay->attempts);
 	if (verdict == ATTEMPTS_GO)
 		begin_next(relay, wait_ns);
@@ -292,7 +299,6 @@ static void instruct(struct attempts *attempts, const struct request *request,
 	if (attempts->strategy->wants_session)
 		attempts->session = session_key_hash(request);
 	attempts->needs = wanted->needs;
-	attempts->body_arrives = request->exchange->body_mode == BODY_FLOWING;
 	attempts->prompt_tokens_min = wanted->text_bytes / BYTES_PER_TOKEN_MAX;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 struct backend *backend_new(struct str name)
 {
@@ -219,6 +220,19 @@ uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_co
 	uint64_t open_ns = breaker_wait_ns(&backend->breaker, breaker);
 
 	return held_ns > open_ns ? held_ns : open_ns;
+}
+
+void backend_log_circuit(const struct backend *backend, enum breaker_change change)
+{
+	const struct log_field field = {NEXUSD_FIELD_BACKEND, backend->name};
+
+	if (change == BREAKER_OPENS)
+		log_event_with(MESSAGE_CIRCUIT_OPEN, &field, 1,
+			       "backend %s: too many requests fail, its circuit is open",
+			       backend->name);
+	else if (change == BREAKER_CLOSES)
+		log_event_with(MESSAGE_CIRCUIT_CLOSED, &field, 1,
+			       "backend %s: answers again, its circuit is closed", backend->name);
 }
 
 const char *backend_status_name(const struct backend *backend)

@@ -108,6 +108,9 @@ uint64_t backend_pause_ns(const struct backend *backend, const struct breaker_co
 /* "draining", else "healthy", "unhealthy", "unknown" */
 const char *backend_status_name(const struct backend *backend);
 
+/* Logs what became of its circuit, if anything. */
+void backend_log_circuit(const struct backend *backend, enum breaker_change change);
+
 /* Main thread: takes the array over, sorts it by id and drops ids given twice; tells whether it
  * differs from the old one. */
 bool backend_set_models(struct backend *backend, struct backend_model *models, size_t n_models);

@@ -72,6 +72,7 @@ static bool is_rate_high(const struct breaker *breaker, const struct breaker_con
 static void forget(struct breaker *breaker)
 {
 	atomic_store_explicit(&breaker->failures, 0, memory_order_relaxed);
+	atomic_store_explicit(&breaker->awaits_check, false, memory_order_relaxed);
 	for (size_t i = 0; i < BREAKER_SLICES; i++)
 		atomic_store_explicit(&breaker->slices[i], 0, memory_order_relaxed);
 }
@@ -125,24 +126,28 @@ uint64_t breaker_wait_ns(const struct breaker *breaker, const struct breaker_con
 	return until > now ? until - now : 0;
 }
 
-bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *ret_pass)
+bool breaker_enter(struct breaker *breaker, unsigned way, struct breaker_pass *ret_pass)
 {
 	uint64_t until = until_ns(breaker);
 
-	*ret_pass = (struct breaker_pass){
-		.openings = atomic_load_explicit(&breaker->openings, memory_order_relaxed),
-	};
-	if (until == 0)
-		return true;
-	if (clock_monotonic_ns() >= until)
+	*ret_pass = (struct breaker_pass){.is_probe = false};
+	if (until != 0 && !(way & BREAKER_NO_PROBE) && clock_monotonic_ns() >= until)
 		ret_pass->is_probe =
-			!atomic_exchange_explicit(&breaker->probing, true, memory_order_relaxed);
-	return ret_pass->is_probe || anyway;
+			!atomic_exchange_explicit(&breaker->probing, true, memory_order_acquire);
+	/* After that: a probe that took itself for one of an opening before would stay for good. */
+	ret_pass->openings = atomic_load_explicit(&breaker->openings, memory_order_relaxed);
+	return until == 0 || ret_pass->is_probe || (way & BREAKER_ANYWAY);
+}
+
+/* Release: who probes next knows of every opening until now. Pairs with breaker_enter(). */
+static void end_probe(struct breaker *breaker)
+{
+	atomic_store_explicit(&breaker->probing, false, memory_order_release);
 }
 
 static enum breaker_change close_now(struct breaker *breaker)
 {
-	atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
+	end_probe(breaker);
 	if (atomic_exchange_explicit(&breaker->until_ns, 0, memory_order_relaxed) == 0)
 		return BREAKER_STAYS;
 	forget(breaker);
@@ -190,7 +195,7 @@ static enum breaker_change failed(struct breaker *breaker, const struct breaker_
 						    memory_order_relaxed, memory_order_relaxed)) {
 		atomic_fetch_add_explicit(&breaker->openings, 1, memory_order_relaxed);
 		/* A probe of before it was closed by others has an end that tells nobody. */
-		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
+		end_probe(breaker);
 		return BREAKER_OPENS;
 	}
 	stay_open(breaker, until);
@@ -223,7 +228,19 @@ enum breaker_change breaker_report(struct breaker *breaker, const struct breaker
 	else if (report->evidence == BREAKER_FAILURE)
 		change = failed(breaker, config, report);
 	if (report->pass.is_probe && is_current)
-		atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
+		end_probe(breaker);
+	return change;
+}
+
+/* The first failure opens it again. */
+static enum breaker_change close_on_trial(struct breaker *breaker,
+					  const struct breaker_config *config)
+{
+	enum breaker_change change = close_now(breaker);
+
+	if (config->failures != 0)
+		atomic_store_explicit(&breaker->failures, (unsigned)config->failures - 1,
+				      memory_order_relaxed);
 	return change;
 }
 
@@ -234,13 +251,23 @@ enum breaker_change breaker_answered(struct breaker *breaker, const struct break
 
 	if (!pass->is_probe || !is_of_now(breaker, *pass))
 		return BREAKER_STAYS;
-	change = close_now(breaker);
-	if (config->failures != 0)
-		atomic_store_explicit(&breaker->failures, (unsigned)config->failures - 1,
-				      memory_order_relaxed);
+	change = close_on_trial(breaker, config);
 	pass->is_probe = false;
-	atomic_store_explicit(&breaker->probing, false, memory_order_relaxed);
+	end_probe(breaker);
 	return change;
+}
+
+void breaker_await_check(struct breaker *breaker)
+{
+	atomic_store_explicit(&breaker->awaits_check, true, memory_order_relaxed);
+}
+
+enum breaker_change breaker_checked(struct breaker *breaker, const struct breaker_config *config)
+{
+	if (!atomic_load_explicit(&breaker->awaits_check, memory_order_relaxed) ||
+	    until_ns(breaker) == 0 || breaker_refuses(breaker))
+		return BREAKER_STAYS;
+	return close_on_trial(breaker, config);
 }
 
 void breaker_make_due(struct breaker *breaker)

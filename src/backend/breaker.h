@@ -2,9 +2,9 @@
 /*
  * The circuit breaker of one backend: it opens when attempts fail again and again, lets a single
  * one through to probe the backend after a while, and closes with the first success. All threads
- * share it, as atomics that keep no order among themselves: a decision may be a moment late, and no
- * more than that depends on it. It knows nothing of models: that the last backend of one is spared
- * is the business of route/attempts.c.
+ * share it, as atomics that keep no order among themselves, but for one: a decision may be a moment
+ * late, and no more than that depends on it. It knows nothing of models: that the last backend of
+ * one is spared is the business of route/attempts.c.
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 struct breaker {
 	_Atomic uint64_t until_ns; /* nothing is let through before, then one at a time; 0 closed */
 	_Atomic bool probing;
+	_Atomic bool awaits_check; /* see breaker_await_check() */
 	_Atomic unsigned failures; /* in a row */
 	_Atomic unsigned openings;
 	_Atomic uint64_t slices[BREAKER_SLICES];
@@ -62,9 +63,12 @@ bool breaker_refuses(const struct breaker *breaker);
 /* For how long yet it holds attempts off; while one probes nobody knows, and it is what it takes
  * when that fails. 0 when it does not. */
 uint64_t breaker_wait_ns(const struct breaker *breaker, const struct breaker_config *config);
-/* Lets an attempt through, and fills *ret_pass; false when another one probes meanwhile. With
- * `anyway` it always goes through, if only as one that is no probe. */
-bool breaker_enter(struct breaker *breaker, bool anyway, struct breaker_pass *ret_pass);
+/* It goes through in any case; it never does as a probe. */
+enum { BREAKER_ANYWAY = 1, BREAKER_NO_PROBE = 2 };
+
+/* Lets an attempt through, and fills *ret_pass; false when it is not its time, or another one
+ * probes. `way`: what of the above holds. */
+bool breaker_enter(struct breaker *breaker, unsigned way, struct breaker_pass *ret_pass);
 /* The end of an attempt. */
 enum breaker_change breaker_report(struct breaker *breaker, const struct breaker_config *config,
 				   const struct breaker_report *report);
@@ -72,5 +76,11 @@ enum breaker_change breaker_report(struct breaker *breaker, const struct breaker
  * it still fail. */
 enum breaker_change breaker_answered(struct breaker *breaker, const struct breaker_config *config,
 				     struct breaker_pass *pass);
+/* It held off an attempt that must not probe: if only such ones come, nothing but a health check
+ * can tell that the backend works. */
+void breaker_await_check(struct breaker *breaker);
+/* A health check went well: closes the circuit if its time is over, that was awaited, and nobody
+ * probes. It opens again with the first failure. */
+enum breaker_change breaker_checked(struct breaker *breaker, const struct breaker_config *config);
 /* If it is open a probe is due at once: the backend was gone and is back. */
 void breaker_make_due(struct breaker *breaker);

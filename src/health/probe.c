@@ -80,6 +80,18 @@ static void observe_latency(struct probe *probe, const struct health_check_resul
 	probe->answered = answered;
 }
 
+/* Tells whether requests may go there that could not. */
+static bool close_circuit(struct probe *probe)
+{
+	struct backend *backend = probe->backend;
+	enum breaker_change change = breaker_checked(&backend->breaker, &probe->config->breaker);
+
+	backend_log_circuit(backend, change);
+	if (change == BREAKER_CLOSES)
+		atomic_store_explicit(&backend->pause_told_ns, 0, memory_order_relaxed);
+	return change == BREAKER_CLOSES;
+}
+
 static void succeed(struct probe *probe, const struct health_check_result *result)
 {
 	enum backend_health health = health_of(probe);
@@ -132,16 +144,18 @@ static void on_judged(struct health_check *check, const struct health_check_resu
 {
 	struct probe *probe = container_of(check, struct probe, check);
 	enum backend_health before = health_of(probe);
-	bool changed = !probe->has_settled;
+	bool changed = !probe->has_settled, is_usable_again = false;
 
 	count(probe, result->outcome);
 	if (result->outcome == OUTCOME_OK) {
 		succeed(probe, result);
+		is_usable_again = close_circuit(probe);
 		changed |= take_list(probe);
 	} else {
 		fail(probe, result);
 	}
-	if ((!probe->has_settled || health_of(probe) != before) && probe->inputs->health_changed)
+	if ((!probe->has_settled || health_of(probe) != before || is_usable_again) &&
+	    probe->inputs->health_changed)
 		probe->inputs->health_changed(probe->inputs->context);
 	probe->has_settled = true;
 	if (changed)

@@ -25,7 +25,8 @@ struct prober_inputs {
 	 * be built anew. It comes from the loop, never from inside prober_configure(), and must not
 	 * call the prober. */
 	void (*models_changed)(void *context);
-	/* A backend's health is another, or has been found out; likewise. NULL: nobody cares. */
+	/* A backend's health is another, or has been found out, or its circuit was closed;
+	 * likewise. NULL: nobody cares. */
 	void (*health_changed)(void *context);
 	void *context;
 };

@@ -132,6 +132,8 @@ static void count_exclusions(struct attempts *a)
 			continue;
 		a->excluded[exclusion]++;
 		a->left_out |= 1u << exclusion;
+		if (exclusion == EXCLUDED_CIRCUIT_OPEN && a->body_arrives)
+			breaker_await_check(&model->candidates[i].backend->breaker);
 	}
 }
 
@@ -165,12 +167,9 @@ static bool take(struct attempts *a, const struct candidate *candidate, bool is_
 	if (!backend_enter(candidate->backend))
 		return false;
 	a->told_ns = 0;
-	a->has_pass = breaker_enter(&candidate->backend->breaker, is_panic, &a->pass);
+	a->has_pass =
+		breaker_enter(&candidate->backend->breaker, attempts_way_in(a, is_panic), &a->pass);
 	a->has_place = a->has_pass;
-	if (a->body_arrives && a->pass.is_probe) { /* in a panic; the next one may probe */
-		drop_pass(a, candidate->backend, a->pass);
-		a->pass.is_probe = false;
-	}
 	if (!a->has_place)
 		queue_give_back(a->queue, candidate->backend);
 	return a->has_place;

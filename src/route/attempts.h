@@ -167,6 +167,8 @@ void attempts_decline(struct attempts *a, struct grant grant);
 /* The candidate that attempts_next() gave last is tried once more, beyond the count; to be called
  * before attempts_leave(). */
 void attempts_repeat(struct attempts *a);
+/* How an attempt of it goes through a circuit: for breaker_enter(). */
+unsigned attempts_way_in(const struct attempts *a, bool anyway);
 /* The last attempt is over and none follows for now: gives its place free. Safe to call again;
  * attempts_next() and attempts_done() call it, too. */
 void attempts_leave(struct attempts *a);

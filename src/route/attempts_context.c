@@ -13,6 +13,8 @@ static uint64_t pause_ns(const struct attempts *a, const struct candidate *candi
 	case EXCLUDED_RATE_LIMITED:
 		return backend_held_ns(candidate->backend);
 	case EXCLUDED_CIRCUIT_OPEN:
+		if (a->body_arrives) /* only that it closes helps: pause_ended() */
+			return UINT64_MAX;
 		return breaker_wait_ns(&candidate->backend->breaker, &a->table->config->breaker);
 	default:
 		return UINT64_MAX;

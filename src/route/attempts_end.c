@@ -53,10 +53,17 @@ bool attempts_confirm(struct attempts *a)
 	return false;
 }
 
+/* While its body arrives an attempt lasts for as long as the client likes: the next one may probe.
+ */
+unsigned attempts_way_in(const struct attempts *a, bool anyway)
+{
+	return (anyway ? BREAKER_ANYWAY : 0) | (a->body_arrives ? BREAKER_NO_PROBE : 0);
+}
+
 void attempts_repeat(struct attempts *a)
 {
 	a->told_ns = 0;
-	a->has_pass = breaker_enter(&a->last->backend->breaker, true, &a->pass);
+	a->has_pass = breaker_enter(&a->last->backend->breaker, attempts_way_in(a, true), &a->pass);
 }
 
 void attempts_told_to_wait(struct attempts *a, unsigned status, uint64_t wait_ns)

@@ -69,7 +69,8 @@ static void hand_over(struct queue *queue, struct queue_entry *entry, struct bac
 {
 	take_out(queue, entry);
 	entry->granted.backend = backend;
-	(void)breaker_enter(&backend->breaker, true, &entry->granted.pass);
+	(void)breaker_enter(&backend->breaker, attempts_way_in(entry->attempts, true),
+			    &entry->granted.pass);
 	waiter_wake(entry->waiter);
 }
 

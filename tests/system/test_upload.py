@@ -232,6 +232,84 @@ def test_a_body_that_arrives_is_no_probe():
             eq(connection.read_response().header("x-nexus-backend"), "b", "the upload went to b")
 
 
+BREAKER = {"failures": 1, "error_rate": 0, "open": 0.05}
+
+
+def is_circuit(daemon, name, state):
+    return daemon.metrics().get("nexus_backend_circuit_state", backend=name, state=state) == 1
+
+
+def test_none_by_way_of_the_queue():
+    a, b = FakeBackend("a", [MODEL, "chat"]), FakeBackend("b", ["chat"])
+    rows = [backend(a, priority=1, max_concurrent=2), backend(b, priority=2)]
+    with Rig([a, b], backends=rows, breaker=BREAKER, limits={"max_body": "96M"},
+             routing={"strategy": "priority_only", "max_retries": 0}) as (daemon, *_):
+        a.behave(*({"status": 503, "gate_half": gate, "chunked": True, "body": "x" * 1000}
+                   for gate in ("first", "second")))
+        chats = [threading.Thread(target=daemon.chat, args=(MODEL,)) for _ in range(2)]
+        for chat in chats:
+            chat.start()
+        ok(a.wait(lambda: len(a.log()) == 2), "all places are taken")
+        body = audio()
+        with daemon.connect() as connection:
+            connection.send(head_of(len(body)) + body[:WINDOW * 2])
+            ok(wait_until(lambda: daemon.metrics().get("nexus_queue_depth") == 1),
+               "an upload waits")
+            ok(wait_until(lambda: is_circuit(daemon, "a", "half_open")), "a's circuit is half open")
+            a.gate("first").release()
+            ok(a.wait(lambda: a.arriving and a.arriving.received_bytes > WINDOW),
+               "it gets a place, though a fails")
+            a.gate("second").release()
+            for chat in chats:
+                chat.join()
+            eq(daemon.chat("chat").header("x-nexus-backend"), "a", "a chat probes it meanwhile")
+            connection.send(body[WINDOW * 2:])
+            eq(connection.read_response().status, 200, "the upload is answered")
+
+
+def test_waiting_costs_nothing():
+    """While one that must not probe waits for a place, a half-open circuit is no news."""
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    rows = [backend(a, priority=1), backend(b, priority=2, max_concurrent=1)]
+    with Rig([a, b], backends=rows, breaker=BREAKER, limits={"max_body": "96M"}, workers=1,
+             health={"interval": 60},
+             routing={"strategy": "priority_only", "max_retries": 0}) as (daemon, *_):
+        a.behave({"status": 500})
+        eq(daemon.chat(MODEL).status, 500, "the circuit of a opens")
+        ok(wait_until(lambda: is_circuit(daemon, "a", "half_open")), "and is half open")
+        body = audio()
+        with daemon.connect() as first, daemon.connect() as second:
+            for connection in (first, second):
+                connection.send(head_of(len(body)) + body[:WINDOW * 2])
+                ok(b.wait(lambda: b.arriving and b.arriving.received_bytes > WINDOW), "b has one")
+            ok(wait_until(lambda: daemon.metrics().get("nexus_queue_depth") == 1), "one waits")
+            before = daemon.metrics().get("nexus_event_loop_lag_seconds_count")
+            n_looks = 50
+            for _ in range(n_looks):
+                after = daemon.metrics().get("nexus_event_loop_lag_seconds_count")
+            ok(after - before < 20 * n_looks, "the worker has no more turns than requests need",
+               after - before)
+            for connection in (first, second):
+                connection.send(body[WINDOW * 2:])
+                eq(connection.read_response().status, 200, "both are answered")
+
+
+def test_a_check_closes_it():
+    """If only uploads come, nobody may probe."""
+    with pair(routing={"strategy": "priority_only", "max_retries": 0}, breaker=BREAKER,
+              limits={"max_body": "96M"}, health={"interval": 0.1, "timeout": 1}) as (daemon, a, b):
+        a.behave({"status": 500})
+        eq(daemon.chat(MODEL).status, 500, "the circuit of a opens")
+        ok(wait_until(lambda: is_circuit(daemon, "a", "half_open")), "and is half open")
+        eq(Sender(daemon, audio()).answer().header("x-nexus-backend"), "b", "an upload avoids it")
+        ok(wait_until(lambda: is_circuit(daemon, "a", "closed")), "a check closes it",
+           daemon.stderr)
+        eq(Sender(daemon, audio()).answer().header("x-nexus-backend"), "a", "the next one does not")
+        a.behave({"status": 500})
+        eq(daemon.chat(MODEL).status, 500, "one failure")
+        ok(not is_circuit(daemon, "a", "closed"), "opens it again")
+
+
 def test_none_once_it_is_gone():
     daemon, a, b = two()
     for how in ("close", "rst"):

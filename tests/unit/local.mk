@@ -72,6 +72,7 @@ unit_tests = \
 	tests/unit/test_transfer_request \
 	tests/unit/test_transfer_supply \
 	tests/unit/test_visible
+tests_unit_test_breaker_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_monotonic_ns
 tests_unit_test_recording_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_mutex_lock
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)

@@ -4,6 +4,22 @@
 #include "base/clock.h"
 #include "tap.h"
 
+/* What other threads do while this one reads the clock. */
+static void (*meanwhile)(void);
+
+uint64_t __real_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void);
+
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+	void (*others)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (others)
+		others();
+	return __real_clock_monotonic_ns();
+}
+
 static const struct breaker_config three_in_a_row = {
 	.failures = 3,
 	.window = 8 * NS_PER_SEC,
@@ -22,7 +38,7 @@ static struct breaker_pass enter(struct breaker *breaker)
 {
 	struct breaker_pass pass;
 
-	ok(breaker_enter(breaker, false, &pass), "an attempt is let through");
+	ok(breaker_enter(breaker, 0, &pass), "an attempt is let through");
 	return pass;
 }
 
@@ -80,8 +96,8 @@ static void test_in_a_row(void)
 	is_int(fail(&breaker, &three_in_a_row, pass), BREAKER_OPENS, "the third opens it");
 	is_int(state(&breaker), BREAKER_OPEN, "it is open");
 	ok(breaker_refuses(&breaker), "and refuses");
-	ok(!breaker_enter(&breaker, false, &pass), "nobody gets in");
-	ok(breaker_enter(&breaker, true, &pass) && !pass.is_probe, "but who must");
+	ok(!breaker_enter(&breaker, 0, &pass), "nobody gets in");
+	ok(breaker_enter(&breaker, BREAKER_ANYWAY, &pass) && !pass.is_probe, "but who must");
 	is_int(succeed(&breaker, &three_in_a_row, pass), BREAKER_CLOSES, "whose success closes it");
 	is_int(fail(&breaker, &three_in_a_row, pass), BREAKER_STAYS, "and the count begins anew");
 }
@@ -97,7 +113,7 @@ static void test_probe(void)
 	probe = enter(&breaker);
 	ok(probe.is_probe, "the first one is the probe");
 	ok(breaker_refuses(&breaker), "the next is refused");
-	ok(!breaker_enter(&breaker, false, &other), "and does not get in");
+	ok(!breaker_enter(&breaker, 0, &other), "and does not get in");
 	is_int(state(&breaker), BREAKER_HALF_OPEN, "still half open");
 	is_int(succeed(&breaker, &three_in_a_row, early), BREAKER_STAYS,
 	       "what began before it opened does not close it");
@@ -201,6 +217,54 @@ static void test_told_late(void)
 	is_u64(atomic_load(&breaker.until_ns), now_ns + 60 * NS_PER_SEC, "for longer now");
 }
 
+static struct breaker shared;
+static struct breaker_pass panicking;
+
+static void close_and_open_again(void)
+{
+	is_int(succeed(&shared, &three_in_a_row, panicking), BREAKER_CLOSES,
+	       "meanwhile one that began in a panic closes it");
+	open_long_ago(&shared);
+}
+
+static void test_probe_of_an_opening_before(void)
+{
+	struct breaker_pass probe;
+
+	open_long_ago(&shared);
+	ok(breaker_enter(&shared, BREAKER_ANYWAY | BREAKER_NO_PROBE, &panicking) &&
+		   !panicking.is_probe,
+	   "one gets in that is no probe");
+	meanwhile = close_and_open_again;
+	ok(breaker_enter(&shared, 0, &probe) && probe.is_probe, "another one probes");
+	(void)end_at(&shared, &three_in_a_row, probe, BREAKER_NOTHING, clock_monotonic_ns());
+	ok(!breaker_refuses(&shared), "and makes room for the next when it ends");
+}
+
+static void test_check(void)
+{
+	struct breaker breaker = {0};
+	struct breaker_pass pass = enter(&breaker);
+
+	for (int i = 0; i < 3; i++)
+		(void)fail(&breaker, &three_in_a_row, pass);
+	breaker_await_check(&breaker);
+	is_int(breaker_checked(&breaker, &three_in_a_row), BREAKER_STAYS,
+	       "a check before its time does not close it");
+	breaker = (struct breaker){0};
+	open_long_ago(&breaker);
+	is_int(breaker_checked(&breaker, &three_in_a_row), BREAKER_STAYS,
+	       "nor one that nobody waits for");
+	breaker_await_check(&breaker);
+	pass = enter(&breaker);
+	is_int(breaker_checked(&breaker, &three_in_a_row), BREAKER_STAYS, "nor while one probes");
+	(void)end_at(&breaker, &three_in_a_row, pass, BREAKER_NOTHING, clock_monotonic_ns());
+	is_int(breaker_checked(&breaker, &three_in_a_row), BREAKER_CLOSES, "else it does");
+	is_int(breaker_checked(&breaker, &three_in_a_row), BREAKER_STAYS, "once");
+	is_int(fail(&breaker, &three_in_a_row, enter(&breaker)), BREAKER_OPENS,
+	       "a single failure opens it again");
+}
+
 static void test_rate(void)
 {
 	static const struct {
@@ -261,6 +325,8 @@ int main(void)
 	test_long_probe();
 	test_longest_time_wins();
 	test_told_late();
+	test_probe_of_an_opening_before();
+	test_check();
 	test_rate();
 	test_switched_off();
 	test_names();
