@@ -17,6 +17,7 @@
 	X(ADDRESSES, 'a') /* old, before the new one starts: address_book_tell() */       \
 	X(DRAINED, 'd')   /* old: an operator drains that name, or address of a name */   \
 	X(UNDRAINED, 'u') /* old: but not that address of it */                           \
+	X(ABSENT, 'b')    /* old: drained, too, should it have that address again */      \
 	X(COUNTED, 'e')   /* old: these were all counts up to now */                      \
 	X(SERVING, 's')   /* new: accepts connections */                                  \
 	X(MAIN, 'm')      /* old: you are the main process now */                         \

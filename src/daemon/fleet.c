@@ -63,14 +63,13 @@ static bool is_absent(const struct backend *backend, const struct route_table *t
 	return is_configured;
 }
 
-/* Requests may run there yet, or the operator wants none there should its address come back. */
-static bool is_leaving(struct backend *backend, const struct route_table *table)
+/* Requests of tables before go on to heed its drain, but no other backend takes it over. */
+static void disinherit(struct backend *backend)
 {
-	if (has(table, backend))
-		return false;
-	if (!is_absent(backend, table))
-		(void)backend_undrain(backend);
-	return backend_is_shared(backend) || backend_is_draining(backend);
+	if (backend_is_draining(backend))
+		(void)backend_drain(backend, BACKEND_DRAIN_NAME);
+	(void)atomic_fetch_and_explicit(&backend->drain, ~(unsigned)BACKEND_DRAIN_ADDRESS,
+					memory_order_relaxed);
 }
 
 /* Without memory nobody sees them go. */
@@ -85,7 +84,15 @@ static void note_leaving(struct fleet *fleet, const struct route_table *before,
 		struct backend *backend =
 			i < n_before ? before->backends[i] : fleet->leaving[i - n_before];
 
-		if (is_leaving(backend, table))
+		bool is_drained_for_later = is_absent(backend, table);
+
+		if (has(table, backend))
+			continue;
+		if (!is_drained_for_later)
+			disinherit(backend);
+		/* One of the table that is replaced just now may be in use, whoever else names it.
+		 */
+		if (i < n_before || is_drained_for_later || backend_is_shared(backend))
 			leaving[n++] = backend_ref(backend);
 	}
 	for (size_t i = 0; i < fleet->n_leaving; i++)
@@ -98,6 +105,19 @@ static void note_leaving(struct fleet *fleet, const struct route_table *before,
 struct backend *fleet_leaving(const struct fleet *fleet, size_t i)
 {
 	return i < fleet->n_leaving ? fleet->leaving[i] : NULL;
+}
+
+void fleet_remember(struct fleet *fleet, struct backend *backend)
+{
+	struct backend **leaving;
+
+	pthread_mutex_lock(&fleet->mutex);
+	leaving = realloc(fleet->leaving, (fleet->n_leaving + 1) * sizeof(struct backend *));
+	if (leaving) {
+		fleet->leaving = leaving;
+		leaving[fleet->n_leaving++] = backend_ref(backend);
+	}
+	pthread_mutex_unlock(&fleet->mutex);
 }
 
 void fleet_set(struct fleet *fleet, struct route_table *table)

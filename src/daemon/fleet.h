@@ -21,3 +21,6 @@ void fleet_set(struct fleet *fleet, struct route_table *table);
  * there, and those drained at an address that their host no longer has: borrowed, until the next
  * fleet_set(); NULL behind the last. Main thread. */
 struct backend *fleet_leaving(const struct fleet *fleet, size_t i);
+/* Among them is this one, too, drained at an address that another process saw its host lose. Takes
+ * a reference; without memory it does not. Main thread. */
+void fleet_remember(struct fleet *fleet, struct backend *backend);

@@ -128,14 +128,13 @@ static void complete(struct handover *handover)
 	counts_due(&handover->counts);
 }
 
-static int send_drain(void *context, bool drained, struct str what)
+static int send_drain(void *context, enum channel_kind kind, struct str what)
 {
 	const struct handover *handover = context;
 
 	if (handover->channel.fd < 0)
 		return -ENOTCONN;
-	return channel_send(handover->channel.fd, drained ? CHANNEL_DRAINED : CHANNEL_UNDRAINED,
-			    what);
+	return channel_send(handover->channel.fd, kind, what);
 }
 
 static void tell_state(struct handover *handover)
@@ -146,7 +145,7 @@ static void tell_state(struct handover *handover)
 		fail(handover, "the new process takes no counts");
 		return;
 	}
-	succession_tell_drains(handover->daemon->table, send_drain, handover);
+	succession_tell_drains(handover->daemon, send_drain, handover);
 	/* Should it be gone, the channel says so next. */
 	(void)!channel_send(handover->channel.fd, CHANNEL_COUNTED, (struct str){0});
 }

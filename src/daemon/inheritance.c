@@ -75,6 +75,8 @@ static void channel_ready(struct watch *watch, uint32_t events UNUSED)
 		succession_set_drain(inheritance->daemon, true, message.body);
 	} else if (message.kind == CHANNEL_UNDRAINED) {
 		succession_set_drain(inheritance->daemon, false, message.body);
+	} else if (message.kind == CHANNEL_ABSENT) {
+		succession_set_absent(inheritance->daemon, message.body);
 	} else if (message.kind == CHANNEL_COUNTED && inheritance->progress == AWAITS_COUNTS) {
 		inheritance->progress = HAS_COUNTS;
 		loop_stop(inheritance->daemon->loop);

@@ -25,6 +25,12 @@ static struct str name_of(const struct backend_config *config)
 	return (struct str){config->name, config_name_length(config)};
 }
 
+/* The same of one that need not be configured any more. */
+static struct str stem_of(const struct backend *backend)
+{
+	return (struct str){backend->name, strcspn(backend->name, "@")};
+}
+
 static bool is_kin(const struct backend_config *a, const struct backend_config *b)
 {
 	return str_eq(name_of(a), name_of(b));
@@ -120,9 +126,8 @@ static bool was_drained(const struct fleet *fleet, const struct backend_config *
 	const struct backend *backend;
 
 	for (size_t i = 0; address[0] && (backend = fleet_leaving(fleet, i)); i++) {
-		struct str name = {backend->name, strcspn(backend->name, "@")};
-
-		if (str_eq(name, name_of(config)) && strcmp(backend->address, address) == 0 &&
+		if (str_eq(stem_of(backend), name_of(config)) &&
+		    strcmp(backend->address, address) == 0 &&
 		    (drain_of(backend) & BACKEND_DRAIN_ADDRESS))
 			return true;
 	}
@@ -207,40 +212,56 @@ void succession_hand_on(const struct route_table *before, const struct route_tab
 	}
 }
 
+struct telling {
+	succession_tell_fn *tell;
+	void *context;
+	int error; /* the first one ends it */
+};
+
+static void tell(struct telling *telling, enum channel_kind kind, struct str name,
+		 const char *address)
+{
+	char text[WHAT_MAX_BYTES];
+	int n = snprintf(text, sizeof(text), "%.*s%s%s", (int)name.n, name.p, address[0] ? " " : "",
+			 address);
+
+	if (telling->error == 0)
+		telling->error =
+			telling->tell(telling->context, kind, (struct str){text, (size_t)n});
+}
+
 /* A backend that has its host's name alone is told of by the address under which it was drained. */
-static int tell_of_address(const struct route_table *table, size_t index, succession_tell_fn *tell,
-			   void *context)
+static void tell_of_address(struct telling *telling, const struct route_table *table, size_t index)
 {
 	const struct backend_config *config = &table->config->backends[index];
 	const struct backend *backend = table->backends[index];
 	unsigned drain = drain_of(backend), all = find_kin(table, config, "").drain;
-	char text[WHAT_MAX_BYTES];
-	struct str what = {text, 0};
-	int r = 0;
 
 	if (!backend->address[0])
-		return 0;
-	what.n = (size_t)snprintf(text, sizeof(text), "%.*s %s", (int)config_name_length(config),
-				  config->name, backend->address);
+		return;
 	if (all & ~drain)
-		r = tell(context, false, what);
-	if (r == 0 && (drain & BACKEND_DRAIN_ADDRESS))
-		r = tell(context, true, what);
-	return r;
+		tell(telling, CHANNEL_UNDRAINED, name_of(config), backend->address);
+	if (drain & BACKEND_DRAIN_ADDRESS)
+		tell(telling, CHANNEL_DRAINED, name_of(config), backend->address);
 }
 
 /* First what is said of the names, then how each address differs. */
-void succession_tell_drains(const struct route_table *table, succession_tell_fn *tell,
-			    void *context)
+void succession_tell_drains(const struct daemon *daemon, succession_tell_fn *tell_fn, void *context)
 {
-	int r = 0;
+	struct telling telling = {tell_fn, context, 0};
+	const struct route_table *table = daemon->table;
+	const struct backend *backend;
 
-	for (size_t i = 0; i < table->config->n_backends && r == 0; i++) {
+	for (size_t i = 0; i < table->config->n_backends; i++) {
 		if (drain_of(table->backends[i]) & BACKEND_DRAIN_NAME)
-			r = tell(context, true, name_of(&table->config->backends[i]));
+			tell(&telling, CHANNEL_DRAINED, name_of(&table->config->backends[i]), "");
 	}
-	for (size_t i = 0; i < table->config->n_backends && r == 0; i++)
-		r = tell_of_address(table, i, tell, context);
+	for (size_t i = 0; i < table->config->n_backends; i++)
+		tell_of_address(&telling, table, i);
+	for (size_t i = 0; (backend = fleet_leaving(daemon->fleet, i)); i++) {
+		if (drain_of(backend) & BACKEND_DRAIN_ADDRESS)
+			tell(&telling, CHANNEL_ABSENT, stem_of(backend), backend->address);
+	}
 }
 
 /* Not looked up yet, or found alone in silence: it is known by what is said of it. */
@@ -276,4 +297,18 @@ void succession_set_drain(struct daemon *daemon, bool drained, struct str what)
 		else
 			atomic_store_explicit(&backend->drain, 0, memory_order_relaxed);
 	}
+}
+
+void succession_set_absent(struct daemon *daemon, struct str what)
+{
+	struct backend *backend = backend_new(str_split(&what, ' '));
+
+	if (!backend)
+		return;
+	if (what.n > 0 && what.n < sizeof(backend->address)) {
+		memcpy(backend->address, what.p, what.n);
+		(void)backend_drain(backend, BACKEND_DRAIN_ADDRESS);
+		fleet_remember(daemon->fleet, backend);
+	}
+	backend_unref(backend);
 }

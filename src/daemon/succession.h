@@ -7,6 +7,7 @@
 
 #include "base/attr.h"
 #include "base/str.h"
+#include "daemon/channel.h"
 #include "config/config.h"
 #include "route/route_table.h"
 
@@ -19,11 +20,14 @@ int succession_introduce(struct daemon *daemon, const struct config *config) MUS
  * `before` may be NULL. */
 void succession_hand_on(const struct route_table *before, const struct route_table *table);
 
-/* < 0 ends it. */
-typedef int succession_tell_fn(void *context, bool drained, struct str what);
-/* To another process: calls `tell` with what succession_set_drain() takes there. */
-void succession_tell_drains(const struct route_table *table, succession_tell_fn *tell,
-			    void *context);
+/* DRAINED, UNDRAINED or ABSENT; < 0 ends it. */
+typedef int succession_tell_fn(void *context, enum channel_kind kind, struct str what);
+/* To another process: calls `tell` with what succession_set_drain() or succession_set_absent()
+ * takes there. */
+void succession_tell_drains(const struct daemon *daemon, succession_tell_fn *tell, void *context);
 /* `what` is a name of the configuration, for all that it has, or with a blank and an address for
  * that one. */
 void succession_set_drain(struct daemon *daemon, bool drained, struct str what);
+/* `what` is a name with a blank and an address that it has not now: should it have it again, that
+ * one is drained. Without memory for that it is not. */
+void succession_set_absent(struct daemon *daemon, struct str what);

@@ -304,6 +304,18 @@ def test_a_handover_to_other_addresses():
         end_process(pid)
 
 
+def test_a_handover_keeps_the_drain_of_one_that_is_away():
+    with (rig := Servers([1, 2, 3], host="localhost")) as (daemon, *_):
+        rig.wait(1, 2, 3)
+        drain(daemon, endpoint(1))
+        rig.name(2, 3)
+        is_becoming(rig, "the drained one is gone", _2="healthy", _3="healthy")
+        pid = hand_over(rig)
+        rig.name(1, 2, 3)
+        is_becoming(rig, "it comes back drained", _1="draining", _2="healthy", _3="healthy")
+        end_process(pid)
+
+
 def test_a_handover_of_a_drained_name():
     slow = {"health": QUICK | {"interval": 600}}
     with (rig := Servers([1, 2, 3], at_first=[1, 2], host="localhost", **slow)) as (daemon, *_):

@@ -155,5 +155,41 @@ def test_places_of_who_comes_back():
         eq(daemon.settled().sum("nexus_pending_requests"), 0, "nothing is left over")
 
 
+def test_places_of_another_url():
+    """Of a table that is not the first one: nobody but the request itself holds the one before."""
+    fake, other = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    one = backend(fake, max_concurrent=1, discover=True)
+    options = {"queue": {"enabled": False}}
+    with Rig([fake, other], backends=[one], **options) as (daemon, a, _):
+        ok(daemon.wait_models(MODEL), "it is known what a has")
+        a.behave({"gate": "held", "chunks": 2})
+        stream = daemon.stream(MODEL)
+        stream.next_data()
+        reload(daemon, 1, backends=[{**one, "url": other.url}], **options)
+        eq(daemon.metrics().sum("nexus_pending_requests", backend="a"), 1, "a stream runs at a")
+        reload(daemon, 2, backends=[one], **options)
+        answer = daemon.chat(MODEL)
+        eq((answer.status, [row["reason"] for row in answer.json()["error"]["context"]["excluded"]],
+            len(a.log())), (503, ["saturated"], 1), "and has its place, now that a is back")
+        a.gate("held").release(10)
+        eq(stream.all_data()[-1], "[DONE]", "the stream ends whole")
+        eq(daemon.settled().sum("nexus_pending_requests"), 0, "nothing is left over")
+
+
+def test_a_drain_holds_for_those_before():
+    """Another url is not drained; the requests that know the old one only go on to avoid it."""
+    a, b, other = (FakeBackend(name, [MODEL]) for name in ("a", "b", "other"))
+    options = {"routing": {"strategy": "priority_only"}}
+    rows = [backend(a, priority=2), backend(b, priority=1)]
+    with Rig([a, b, other], backends=rows, **options) as (daemon, *_):
+        eq(daemon.request("POST", "/admin/backends/a/drain",
+                          address=daemon.admin_address).status, 200, "a is drained")
+        reload(daemon, 1, backends=rows, **options)
+        held = Held(daemon, b, status=503)
+        reload(daemon, 2, backends=[{**rows[0], "url": other.url}, rows[1]], **options)
+        held.answer()
+        eq(len(a.log()), 0, "the drained server is not asked by a request of before")
+
+
 if __name__ == "__main__":
     tap.run(globals())
