@@ -49,22 +49,29 @@ struct api *api_free(struct api *api)
 	assert(!api->use || api->use->n_requests == 0);
 	table_use_free(api->use);
 	table_use_free(api->offered);
+	free(api->spare);
 	loop_timer_clear(api->in.loop, &api->pause);
 	request_log_done(&api->log);
 	free(api);
 	return NULL;
 }
 
-int api_offer_route_table(struct api *api, struct route_table *table)
+int api_expect_route_table(struct api *api)
 {
-	struct table_use *use = calloc(1, sizeof(*use));
+	if (!api->spare)
+		api->spare = calloc(1, sizeof(*api->spare));
+	return api->spare ? 0 : -ENOMEM;
+}
 
-	if (!use)
-		return -ENOMEM;
+void api_offer_route_table(struct api *api, struct route_table *table)
+{
+	struct table_use *use = api->spare;
+
+	assert(use);
+	api->spare = NULL;
 	use->table = route_table_ref(table);
 	/* Release: whoever takes it sees what is in it. Acquire: one that nobody took ends here. */
 	table_use_free(atomic_exchange_explicit(&api->offered, use, memory_order_acq_rel));
-	return 0;
 }
 
 const struct route_table *api_take_route_table(struct api *api)

@@ -64,9 +64,13 @@ struct api_inputs {
 struct api *api_new(const struct api_inputs *inputs) MUST_CHECK;
 /* No request may be left. Accepts NULL, returns NULL. */
 struct api *api_free(struct api *api);
-/* Any thread. Requests that begin from now on use `table`; those under way keep theirs. Takes a
- * reference. -ENOMEM leaves the old one in force. */
-int api_offer_route_table(struct api *api, struct route_table *table) MUST_CHECK;
+/* Main thread. The next api_offer_route_table() needs this to be 0 since the one before it.
+ * -ENOMEM.
+ */
+int api_expect_route_table(struct api *api) MUST_CHECK;
+/* Main thread. Requests that begin from now on use `table`; those under way keep theirs. Takes a
+ * reference. */
+void api_offer_route_table(struct api *api, struct route_table *table);
 /* Without waiting for a request. Returns the one in force, borrowed until the next turn; there must
  * have been one. */
 const struct route_table *api_take_route_table(struct api *api);

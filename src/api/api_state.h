@@ -12,6 +12,7 @@ struct api {
 	struct api_inputs in;
 	struct table_use *use; /* the route table in force; set before the first request */
 	_Atomic(struct table_use *) offered; /* the next one; NULL once taken */
+	struct table_use *spare;             /* the main thread's, for the one after that */
 	struct timer pause;                  /* see pause.h */
 	struct hash_random random;
 	struct renderings renderings;

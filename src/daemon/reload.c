@@ -29,6 +29,7 @@ void reload_init(struct daemon *daemon)
 	daemon->reloads.failed = result_series(daemon, "failure");
 }
 
+/* One that every worker will have room for: a policy that only some of them follow is none. */
 static struct route_table *build_table(struct daemon *daemon, struct config *config)
 {
 	struct route_table_inputs inputs = {
@@ -38,6 +39,9 @@ static struct route_table *build_table(struct daemon *daemon, struct config *con
 		.previous = daemon->table,
 	};
 
+	for (size_t i = 0; i < daemon->n_workers; i++)
+		if (worker_expect_route_table(daemon->workers[i]) < 0)
+			return NULL;
 	return route_table_build(&inputs);
 }
 
@@ -58,9 +62,7 @@ static void put_in_force(struct daemon *daemon, struct route_table *table)
 	daemon->table = table;
 	fleet_set(daemon->fleet, table);
 	for (size_t i = 0; i < daemon->n_workers; i++)
-		if (worker_set_route_table(daemon->workers[i], table) < 0)
-			log_error("no memory for the new configuration; "
-				  "a worker goes on with the old one");
+		worker_set_route_table(daemon->workers[i], table);
 	daemon->rebuilt_ns = loop_now_ns(daemon->loop);
 	(void)queue_review(daemon->queue);
 	if (daemon->awaits_new_models)
@@ -81,8 +83,13 @@ static int renew_table(struct daemon *daemon)
 
 void reload_rebuild_due(struct timer *timer)
 {
-	if (renew_table(container_of(timer, struct daemon, rebuild)) < 0)
-		log_error("no memory for the new models; requests go on with the old ones");
+	struct daemon *daemon = container_of(timer, struct daemon, rebuild);
+
+	if (renew_table(daemon) == 0)
+		return;
+	log_error("no memory for the new models; requests go on with the old ones");
+	/* The timer that has just fired left room for itself. */
+	(void)!loop_timer_set(daemon->loop, timer, loop_now_ns(daemon->loop) + REBUILD_NS);
 }
 
 static void models_changed(void *context)
@@ -176,16 +183,13 @@ static bool wait_for_models(struct daemon *daemon, const struct config *config,
 int reload_adopt_addresses(struct daemon *daemon)
 {
 	struct config *config = address_book_expand(daemon->address_book);
-	struct route_table *table;
+	struct route_table *table = NULL;
 
 	if (!config)
 		return -ENOMEM;
-	if (succession_introduce(daemon, config) < 0 ||
-	    prober_configure(daemon->prober, config) < 0) {
-		config_unref(config);
-		return -ENOMEM;
-	}
-	table = build_table(daemon, config);
+	if (succession_introduce(daemon, config) == 0 &&
+	    prober_configure(daemon->prober, config) == 0)
+		table = build_table(daemon, config);
 	if (!table) {
 		/* It knew the old set a moment ago; should even that fail, the next probes tell. */
 		if (succession_introduce(daemon, daemon->config) == 0)

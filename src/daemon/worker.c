@@ -227,8 +227,9 @@ static int build_api(struct worker *worker)
 		worker->api = api_new(&inputs);
 	if (!worker->api)
 		return -ENOMEM;
-	if (api_offer_route_table(worker->api, worker->in.table) < 0)
+	if (api_expect_route_table(worker->api) < 0)
 		return -ENOMEM;
+	api_offer_route_table(worker->api, worker->in.table);
 	(void)api_take_route_table(worker->api);
 	return 0;
 }
@@ -334,13 +335,16 @@ struct worker *worker_free(struct worker *worker)
 	return NULL;
 }
 
-int worker_set_route_table(struct worker *worker, struct route_table *table)
+int worker_expect_route_table(struct worker *worker)
 {
-	if (api_offer_route_table(worker->api, table) < 0)
-		return -ENOMEM;
+	return api_expect_route_table(worker->api);
+}
+
+void worker_set_route_table(struct worker *worker, struct route_table *table)
+{
+	api_offer_route_table(worker->api, table);
 	if (!atomic_exchange_explicit(&worker->table_is_posted, true, memory_order_acq_rel))
 		mailbox_post(worker->mailbox, &worker->table_mail);
-	return 0;
 }
 
 int worker_set_listeners(struct worker *worker, struct listener *const *listeners, size_t n)

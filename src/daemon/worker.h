@@ -54,9 +54,11 @@ void worker_stop(struct worker *worker);
  */
 struct worker *worker_free(struct worker *worker);
 
-/* Every request that begins after this returns uses it. Takes a reference for the worker. -ENOMEM:
- * it goes on with the old one. */
-int worker_set_route_table(struct worker *worker, struct route_table *table) MUST_CHECK;
+/* Makes sure that there is memory for the next worker_set_route_table(), which needs that. -ENOMEM.
+ */
+int worker_expect_route_table(struct worker *worker) MUST_CHECK;
+/* Every request that begins once this has returned uses it. Takes a reference for the worker. */
+void worker_set_route_table(struct worker *worker, struct route_table *table);
 /* Accepts from these and no others. -ENOMEM: it goes on with the old ones. */
 int worker_set_listeners(struct worker *worker, struct listener *const *listeners,
 			 size_t n) MUST_CHECK;

@@ -189,5 +189,57 @@ def test_pushes():
     a.stop()
 
 
+def reload(daemon, famine, fail_at, **options):
+    """Tells whether it succeeded, and whether the chosen call was reached."""
+    def n_done():
+        return daemon.metrics().sum("nexus_config_reloads_total", result="success")
+    before = n_done()
+    daemon.config_path.write_text(daemon.make_config(**options))
+    famine.begin(fail_at)
+    try:
+        daemon.request("POST", "/admin/reload", address=daemon.admin_address)
+    except (ConnectionError, Incomplete):
+        pass  # its answer found no memory
+    reached = famine.end()
+    return n_done() > before, reached
+
+
+def test_reloads():
+    """One that fails leaves everything as it was; one that does not is in force everywhere."""
+    a, b = FakeBackend("a", [MODEL]), FakeBackend("b", [MODEL])
+    usual = {"workers": 1, "health": {"interval": 0.2, "timeout": 1}}
+    old = {"backends": [backend(a, discover=True)], **usual}
+    new = {"backends": [{**backend(b, discover=True, zone="open"), "name": "a"}],
+           "routing": {"policies": [{"match": MODEL, "zone": "restricted"}]}, **usual}
+    with tempfile.TemporaryDirectory(prefix="nexusd-test-") as folder:
+        famine = Famine(folder)
+        with Daemon(program=find_with_faults(),
+                    env={"NEXUSD_TEST_FAULT_PAGE": str(famine.path)}, **old) as daemon:
+            failing, lax = [], []
+            for fail_at in range(1, 1000):
+                done, reached = reload(daemon, famine, fail_at, **new)
+                if not reached:
+                    break
+                if not done:
+                    failing.append(fail_at)
+                    continue
+                if daemon.chat(MODEL).status == 200:
+                    lax.append((fail_at, famine.name()))
+                reload(daemon, famine, 0, **old)
+            ok(done and not reached, "a reload with each of its calls failing",
+               (fail_at, len(failing)))
+            eq(lax, [], "no worker goes on without the policy")
+            reload(daemon, famine, 0, **old)
+            # The last are those that fail early: what a later one would mend stays.
+            for fail_at in reversed(failing):
+                if reload(daemon, famine, fail_at, **new)[0]:  # a check had that call this time
+                    reload(daemon, famine, 0, **old)
+            a.models = [MODEL, "more"]
+            ok(daemon.wait_models(MODEL, "more"), "the backend of before is the one in force")
+            eq((daemon.health()["healthy"], daemon.chat(MODEL).status), (1, 200), "healthy")
+    a.stop()
+    b.stop()
+
+
 if __name__ == "__main__":
     tap.run(globals())
