@@ -14,6 +14,7 @@ enum {
 	FRAME_ERROR = N_USAGE_FIELDS,
 	FRAME_USAGE,
 	FRAME_CHOICE,
+	FRAME_INDEX,
 	FRAME_FINISH,
 	FRAME_CONTENT, /* and all that follow */
 	FRAME_REASONING,
@@ -37,6 +38,7 @@ static const struct json_path frame_paths[N_FRAME_PATHS] = {
 	[FRAME_ERROR] = {{"error"}},
 	[FRAME_USAGE] = {{"usage"}},
 	[FRAME_CHOICE] = {{"choices", "[]"}},
+	[FRAME_INDEX] = {{"choices", "[]", "index"}},
 	[FRAME_FINISH] = {{"choices", "[]", "finish_reason"}},
 	[FRAME_CONTENT] = {{"choices", "[]", "delta", "content"}},
 	[FRAME_REASONING] = {{"choices", "[]", "delta", "reasoning"}},
@@ -65,11 +67,35 @@ void stream_done(struct stream *stream)
 
 /* What nexusd reads of a frame. */
 struct frame_facts {
-	bool error, usage, choice, finish, content;
+	bool error, usage, content;
 	bool response; /* an event of a response */
 	bool done;     /* and the last one */
+	struct stream_choices choices;
+	uint64_t index; /* of the choice that is being read */
+	bool finish;    /* it has a finish_reason */
 	struct usage tokens;
 };
+
+/* Those beyond share the last bit. */
+#define CHOICES_MAX 64
+
+/* Its members have been told before. One without an index is the only one. */
+static void end_choice(struct frame_facts *facts)
+{
+	uint64_t at = facts->index < CHOICES_MAX ? facts->index : CHOICES_MAX - 1;
+
+	facts->choices.seen |= UINT64_C(1) << at;
+	if (facts->finish)
+		facts->choices.finished |= UINT64_C(1) << at;
+	facts->index = 0;
+	facts->finish = false;
+}
+
+/* Of several choices one may end long before the others. */
+static bool is_finished(const struct stream *stream)
+{
+	return stream->choices.finished && stream->choices.finished == stream->choices.seen;
+}
 
 /* An empty text, as in the frame that only tells the role, is none. */
 static bool is_content(struct json_value value)
@@ -109,7 +135,10 @@ static void found(void *context, size_t path, struct json_value value)
 		read_type(facts, value.text);
 		break;
 	case FRAME_CHOICE:
-		facts->choice = true;
+		end_choice(facts);
+		break;
+	case FRAME_INDEX:
+		(void)!json_number_u53(value, &facts->index);
 		break;
 	case FRAME_FINISH:
 		facts->finish = value.type == JSON_STRING;
@@ -184,7 +213,7 @@ static void note_content(struct relay *relay)
  * ends, whatever stands in it. */
 static bool is_for_client(const struct relay *relay, const struct frame_facts *facts)
 {
-	return facts->error || facts->choice || !facts->usage || !relay->asks_usage;
+	return facts->error || facts->choices.seen || !facts->usage || !relay->asks_usage;
 }
 
 /* Commits, notes what the frame says, and tells whether it goes to the client. */
@@ -208,7 +237,8 @@ static bool take_frame(struct relay *relay, const struct sse_frame *frame)
 		commit(relay);
 	stream->done |= facts.done;
 	stream->is_response |= facts.response;
-	stream->finished |= facts.finish;
+	stream->choices.seen |= facts.choices.seen;
+	stream->choices.finished |= facts.choices.finished;
 	/* What has no data is no event. */
 	if (frame->oversize || frame->data.p)
 		stream->ends_unread = frame->oversize;
@@ -273,14 +303,15 @@ static void take_rest(struct relay *relay)
 	}
 	if (facts.tokens.seen)
 		relay->usage = facts.tokens;
-	if ((relay->stream.done || relay->stream.finished) && is_for_client(relay, &facts))
+	relay->stream.choices.seen |= facts.choices.seen;
+	if ((relay->stream.done || is_finished(&relay->stream)) && is_for_client(relay, &facts))
 		relay->stream.stuck = exchange_write(relay->request->exchange, rest) < 0;
 }
 
 /* Half a frame ends nothing, unless the end is already behind. */
 static bool ends_between_frames(const struct stream *stream)
 {
-	return stream->done || stream->finished || !sse_is_within_frame(&stream->sse);
+	return stream->done || is_finished(stream) || !sse_is_within_frame(&stream->sse);
 }
 
 /* Events that are neither of completions nor of a response end with the body. That of a response
@@ -289,8 +320,8 @@ static bool has_finished(const struct relay *relay)
 {
 	const struct stream *stream = &relay->stream;
 
-	return stream->finished || (relay_is_passed(relay) && ends_between_frames(stream) &&
-				    (!stream->is_response || stream->ends_unread));
+	return is_finished(stream) || (relay_is_passed(relay) && ends_between_frames(stream) &&
+				       (!stream->is_response || stream->ends_unread));
 }
 
 static bool is_whole(const struct relay *relay, enum outcome outcome)

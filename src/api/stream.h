@@ -11,11 +11,16 @@
 
 struct relay;
 
+/* By their indices, a bit each. */
+struct stream_choices {
+	uint64_t seen, finished; /* the latter have told a finish_reason */
+};
+
 /* What has come of it. */
 struct stream {
 	struct sse sse;
+	struct stream_choices choices;
 	bool done;                                  /* [DONE], or the last event of a response */
-	bool finished;                              /* a finish_reason */
 	bool failed;                                /* an error event */
 	bool is_response;                           /* its end has an event of its own */
 	bool ends_unread;                           /* the last event was too large to be read */

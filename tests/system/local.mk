@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/test_capacity.py \
 	tests/system/test_cardinality.py \
 	tests/system/test_change.py \
+	tests/system/test_choices.py \
 	tests/system/test_connections.py \
 	tests/system/test_crowd.py \
 	tests/system/test_cors.py \
