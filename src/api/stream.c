@@ -269,6 +269,8 @@ static bool on_frame(void *context, const struct sse_frame *frame)
 	if (!take_frame(relay, frame))
 		return relay->committed; /* swallowed: go on; a failed attempt: stop */
 	relay->stream.stuck = exchange_write(relay->request->exchange, frame->raw) < 0;
+	if (!relay->stream.stuck)
+		relay->stream.left_open = relay->stream.sse.oversize;
 	if (relay->stream.first_content_ns)
 		exchange_mark(relay->request->exchange);
 	return !relay->stream.stuck;
@@ -362,7 +364,7 @@ void stream_tell(struct relay *relay, enum problem problem)
 	buf_init(&event, 4096);
 	/* The client has a part of a frame that was too large to be held: it has to end, or the
 	 * event would be the rest of it. Nobody will take it for whole. */
-	if (relay->stream.sse.oversize)
+	if (relay->stream.left_open)
 		r = buf_append_str(&event, STR_LITERAL("\n\n"));
 	if (r == 0)
 		r = buf_append_str(&event, typed ? STR_LITERAL("event: error\ndata: ")

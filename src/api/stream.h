@@ -24,6 +24,7 @@ struct stream {
 	bool failed;                                /* an error event */
 	bool is_response;                           /* its end has an event of its own */
 	bool ends_unread;                           /* the last event was too large to be read */
+	bool left_open;                             /* the client has no end of the last frame */
 	bool stuck;                                 /* the client's queue is full or memory out */
 	uint64_t first_content_ns, last_content_ns; /* 0: none yet */
 };

@@ -63,6 +63,7 @@ unit_tests = \
 	tests/unit/test_statsd_sender \
 	tests/unit/test_str \
 	tests/unit/test_strategy \
+	tests/unit/test_stream \
 	tests/unit/test_table \
 	tests/unit/test_trace \
 	tests/unit/test_transcript \
