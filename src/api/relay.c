@@ -182,10 +182,12 @@ static void act(struct relay *relay, struct verdict verdict)
 		return;
 	case FATE_DONE:
 		attempt_ended(relay, verdict.outcome);
-		if (relay->committed)
-			exchange_finish(relay->request->exchange, verdict.whole);
-		else
+		if (!relay->committed)
 			take_answer(relay, verdict.outcome);
+		else if (verdict.whole)
+			exchange_finish(relay->request->exchange, true);
+		else
+			exchange_finish_told(relay->request->exchange);
 		return;
 	case FATE_BROKEN:
 		attempt_cancel(relay);
@@ -373,9 +375,10 @@ void relay_break(struct relay *relay, enum problem problem)
 
 	request->status = problem_row(problem)->status;
 	request->error_type = problem_row(problem)->error_type;
-	if (relay->phase == RELAY_STREAM)
-		stream_tell(relay, problem);
-	exchange_finish(request->exchange, false);
+	if (relay->phase == RELAY_STREAM && stream_tell(relay, problem))
+		exchange_finish_told(request->exchange);
+	else
+		exchange_finish(request->exchange, false);
 }
 
 void relay_settle(struct relay *relay)

@@ -355,7 +355,7 @@ struct verdict stream_over(struct relay *relay, enum outcome outcome)
 	return verdict_cut(outcome == OUTCOME_OK ? OUTCOME_TRUNCATED : outcome);
 }
 
-void stream_tell(struct relay *relay, enum problem problem)
+bool stream_tell(struct relay *relay, enum problem problem)
 {
 	bool typed = relay_is_passed(relay);
 	struct buf event;
@@ -376,6 +376,7 @@ void stream_tell(struct relay *relay, enum problem problem)
 		r = buf_append_str(&event, STR_LITERAL("\n\n"));
 	/* When it does not fit any more, the unclean close alone must say it. */
 	if (r == 0)
-		(void)!exchange_write(relay->request->exchange, buf_str(&event));
+		r = exchange_write(relay->request->exchange, buf_str(&event));
 	buf_done(&event);
+	return r == 0;
 }

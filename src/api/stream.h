@@ -35,5 +35,5 @@ void stream_done(struct stream *stream);
 struct verdict stream_data(struct relay *relay, struct str data);
 /* It has ended, in the transfer's outcome. */
 struct verdict stream_over(struct relay *relay, enum outcome outcome);
-/* Tells the client by an event why the stream ends too early. */
-void stream_tell(struct relay *relay, enum problem problem);
+/* Tells the client by an event why the stream ends too early; false when it does not fit. */
+bool stream_tell(struct relay *relay, enum problem problem);

@@ -14,7 +14,7 @@ enum fate {
 	FATE_GOES_ON,
 	FATE_FAILED,   /* nothing of it went to the client: the next attempt is due */
 	FATE_REPEATED, /* the same backend is asked again, but not for the usage */
-	FATE_DONE,     /* the answer is there; its end is passed off as one if it is `whole` */
+	FATE_DONE,     /* the answer is there, `whole` or with an error that the backend told */
 	FATE_BROKEN,   /* a part went to the client, the rest is lost: it is told the `problem` */
 };
 

@@ -346,6 +346,8 @@ void connection_wake(struct connection *connection)
 
 void connection_break(struct connection *connection)
 {
+	if (connection->exchange)
+		exchange_show_cut(connection->exchange);
 	/* Reads now give the end of file and writes EPIPE: both make libmicrohttpd close. */
 	(void)shutdown(connection->fd, SHUT_RDWR);
 	connection_wake(connection);

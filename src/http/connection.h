@@ -126,5 +126,7 @@ enum MHD_Result exchange_handle(void *server, struct MHD_Connection *mhd, const 
 				size_t *upload_data_size, void **request_context);
 void exchange_completed(void *server, struct MHD_Connection *mhd, void **request_context,
 			enum MHD_RequestTerminationCode code);
+/* The reply breaks off: resets its connection if a close would pass for its end. */
+void exchange_show_cut(const struct exchange *exchange);
 /* The client left; what could still be handed over to it was. */
 void exchange_client_left(struct exchange *exchange);

@@ -340,7 +340,9 @@ void exchange_completed(void *context, struct MHD_Connection *mhd UNUSED, void *
 	connection = exchange->connection;
 	if (was_refused_by_library(exchange))
 		exchange->refusal = PROBLEM_BAD_FRAMING;
-	/* Nothing came for timeouts.idle: its socket is still open. */
+	/* Nothing moved for timeouts.idle: its socket is still open. */
+	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		exchange_show_cut(exchange);
 	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && !exchange->request_complete)
 		connection_refuse(connection, PROBLEM_REQUEST_TIMEOUT);
 	delivered =

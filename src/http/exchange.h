@@ -75,6 +75,8 @@ struct exchange {
 	enum reply_state reply_state;
 	enum outbox_state outbox_state;
 	bool request_complete, wants_drain, aborted, close_after;
+	bool ends_by_close; /* a stream of unknown length to who understands no chunks */
+	bool tells_its_cut; /* at its end */
 };
 
 /* http_ops' context, of the server the exchange runs on. */
@@ -128,5 +130,8 @@ void exchange_ask_drained(struct exchange *exchange);
 /* No more follows. Not `whole`: the outbox is sent, then the connection closed without the end
  * that would pass it off as complete. */
 void exchange_finish(struct exchange *exchange, bool whole);
+/* The same as not `whole`, after what tells the client so: on HTTP/1.0 it is not lost to a reset.
+ */
+void exchange_finish_told(struct exchange *exchange);
 /* Ends it at once without a reply. */
 void exchange_abort(struct exchange *exchange);

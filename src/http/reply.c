@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "http/connection.h"
@@ -53,8 +54,11 @@ static ssize_t read_outbox(void *context, uint64_t position UNUSED, char *out, s
 	if (n == 0) {
 		if (exchange->outbox_state == OUTBOX_WHOLE)
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		if (exchange->outbox_state == OUTBOX_CUT)
+		if (exchange->outbox_state == OUTBOX_CUT) {
+			if (!exchange->tells_its_cut)
+				exchange_show_cut(exchange);
 			return MHD_CONTENT_READER_END_WITH_ERROR;
+		}
 		connection_suspend(exchange->connection);
 		return 0;
 	}
@@ -75,6 +79,7 @@ int exchange_reply_stream(struct exchange *exchange, unsigned status, int64_t le
 	exchange->reply_state = REPLY_MADE;
 	exchange->status = status;
 	exchange->outbox_state = OUTBOX_OPEN;
+	exchange->ends_by_close = length < 0 && exchange->http_1_0;
 	exchange->response =
 		MHD_create_response_from_callback(length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length,
 						  block, read_outbox, exchange, NULL);
@@ -146,6 +151,22 @@ void exchange_finish(struct exchange *exchange, bool whole)
 	exchange->outbox_state = whole ? OUTBOX_WHOLE : OUTBOX_CUT;
 	exchange->wants_drain = false;
 	connection_wake(exchange->connection);
+}
+
+void exchange_finish_told(struct exchange *exchange)
+{
+	exchange->tells_its_cut = true;
+	exchange_finish(exchange, false);
+}
+
+/* SO_LINGER would reset it only when it is closed, and libmicrohttpd shuts it down before. What is
+ * no TCP has no reset, and is left as it is. */
+void exchange_show_cut(const struct exchange *exchange)
+{
+	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	if (exchange->ends_by_close && exchange->reply_state == REPLY_HANDED_OVER)
+		(void)!connect(exchange->connection->fd, &none, sizeof(none));
 }
 
 void exchange_abort(struct exchange *exchange)

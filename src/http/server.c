@@ -209,8 +209,13 @@ struct server *server_free(struct server *server)
 	acceptor_stop_all(server);
 	loop_hook_remove(&server->hook);
 	/* They must not be stopped with suspended connections. */
-	list_for_each (node, next, &server->connections)
-		connection_wake(list_entry(node, struct connection, node));
+	list_for_each (node, next, &server->connections) {
+		struct connection *connection = list_entry(node, struct connection, node);
+
+		if (connection->exchange)
+			exchange_show_cut(connection->exchange);
+		connection_wake(connection);
+	}
 	for (size_t i = 0; i < N_ENGINES; i++)
 		engine_stop(server, &server->engines[i]);
 	free(server);

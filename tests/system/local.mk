@@ -65,6 +65,7 @@ EXTRA_DIST += \
 	tests/system/test_handover.py \
 	tests/system/test_health.py \
 	tests/system/test_hostile.py \
+	tests/system/test_http_1_0.py \
 	tests/system/test_journal.py \
 	tests/system/test_language.py \
 	tests/system/test_listener_tls.py \
