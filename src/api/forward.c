@@ -6,9 +6,13 @@ static const char *const to_backend[] = {
 	"traceparent", "tracestate", "OpenAI-Beta", "OpenAI-Organization", "OpenAI-Project",
 };
 
-static const struct str to_client[] = {
+/* Without these nobody knows how to read the body. */
+static const struct str about_body[] = {
 	STR_INIT("Content-Type"),
 	STR_INIT("Content-Encoding"),
+};
+
+static const struct str to_client[] = {
 	STR_INIT("Content-Language"),
 	STR_INIT("Retry-After"),
 };
@@ -47,6 +51,14 @@ size_t forward_request_headers(const struct request *request, const struct backe
 	if (backend->forward_authorization)
 		n = add_of_client(headers, n, "Authorization", exchange);
 	return n;
+}
+
+bool forward_is_about_body(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(about_body); i++)
+		if (str_eq_nocase(name, about_body[i]))
+			return true;
+	return false;
 }
 
 static bool is_listed(struct str name)

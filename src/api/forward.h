@@ -12,5 +12,8 @@
  * from the request. */
 size_t forward_request_headers(const struct request *request, const struct backend_config *backend,
 			       struct header *headers);
-/* May the header of this name in a backend's answer go to the client? */
+/* Does the header of this name in a backend's answer say how its body is to be read? Then the
+ * client needs it, even if Connection names it, which RFC 9110, section 7.6.1, forbids. */
+bool forward_is_about_body(struct str name);
+/* May the header of this name in a backend's answer go to the client, if it is none of those? */
 bool forward_allows_answer(const struct transfer_head *head, struct str name);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/reply_head.h"
 
+#include <errno.h>
+
 #include "api/api_state.h"
 #include "api/forward.h"
 #include "base/clock.h"
@@ -17,23 +19,44 @@ static bool has_room(const struct relay *relay, const struct header *header)
 	       ANSWER_HEADERS_MAX_BYTES;
 }
 
-int reply_head_keep(struct relay *relay, const struct transfer_head *head)
+static int keep(struct relay *relay, const struct header *header)
+{
+	int r = buf_append_str(&relay->headers, header->name);
+
+	if (r == 0)
+		r = buf_append(&relay->headers, "", 1);
+	if (r == 0)
+		r = buf_append_str(&relay->headers, header->value);
+	if (r == 0)
+		r = buf_append(&relay->headers, "", 1);
+	return r;
+}
+
+/* Nothing else takes their room. */
+static int keep_about_body(struct relay *relay, const struct transfer_head *head)
 {
 	int r = 0;
 
-	buf_clear(&relay->headers);
 	for (size_t i = 0; i < head->n_headers && r == 0; i++) {
 		const struct header *header = &head->headers[i];
 
-		if (!forward_allows_answer(head, header->name) || !has_room(relay, header))
-			continue;
-		r = buf_append_str(&relay->headers, header->name);
-		if (r == 0)
-			r = buf_append(&relay->headers, "", 1);
-		if (r == 0)
-			r = buf_append_str(&relay->headers, header->value);
-		if (r == 0)
-			r = buf_append(&relay->headers, "", 1);
+		if (forward_is_about_body(header->name))
+			r = has_room(relay, header) ? keep(relay, header) : -EMSGSIZE;
+	}
+	return r;
+}
+
+int reply_head_keep(struct relay *relay, const struct transfer_head *head)
+{
+	int r;
+
+	buf_clear(&relay->headers);
+	r = keep_about_body(relay, head);
+	for (size_t i = 0; i < head->n_headers && r == 0; i++) {
+		const struct header *header = &head->headers[i];
+
+		if (forward_allows_answer(head, header->name) && has_room(relay, header))
+			r = keep(relay, header);
 	}
 	return r;
 }

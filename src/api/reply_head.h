@@ -8,7 +8,8 @@
 
 #include "api/relay_state.h"
 
-/* Keeps what may be passed on of a head. -ENOMEM. */
+/* Keeps what may be passed on of a head. -ENOMEM; -EMSGSIZE: there is no room for what says how the
+ * body is to be read. */
 int reply_head_keep(struct relay *relay, const struct transfer_head *head) MUST_CHECK;
 /* The value of a kept header; {NULL, 0} when there is none. */
 struct str reply_head_find(const struct relay *relay, struct str name);

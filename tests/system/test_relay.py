@@ -382,6 +382,31 @@ def test_more_headers_than_there_is_room_for():
             added.check("nexus_requests_total", 1, status="200")
 
 
+def test_what_the_body_needs():
+    """The headers that say how to read it are not lost among others, nor to Connection."""
+    daemon, a, *_ = rig()
+    body = gzip.compress(b'{"choices":[]}')
+    coding = "Content-Encoding: gzip\r\n"
+    many = [180] * 10 + [1] * 40
+    cases = {
+        "behind many": ("".join(f"X-Ratelimit-{n}: {'v' * size}\r\n"
+                                for n, size in enumerate(many)) + coding, "gzip"),
+        "Connection": ("Connection: Content-Type, content-encoding, content-length\r\n" + coding,
+                       "gzip"),
+        "no room, and another answers": (f"Content-Encoding: {'x' * 2048}\r\n", None),
+    }
+    for name, (lines, passed) in cases.items():
+        head = (f"HTTP/1.1 200 OK\r\n{lines}Content-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        a.behave({"fault": "script", "send": [head + body.decode("latin-1")], "then": "keep"})
+        with Counting(daemon) as added:
+            answer = daemon.chat(MODEL)
+        eq((answer.header("content-type"), answer.header("content-encoding"), answer.body == body),
+           ("application/json", passed, passed is not None), name)
+        added.check("nexus_requests_total", 1, status="200")
+        added.check("nexus_retries_total", 0 if passed else 1)
+
+
 def test_large_answers_that_break():
     """Beyond what is judged before the relay nothing can be mended: the client must see the cut."""
     daemon, a, *_ = rig()
