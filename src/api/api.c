@@ -247,7 +247,7 @@ static void overdue(struct exchange *exchange)
 		relay_break(request->relay, PROBLEM_SHUTTING_DOWN);
 	else if (exchange->outbox_state == OUTBOX_OPEN) {
 		request->status = problem_row(PROBLEM_SHUTTING_DOWN)->status;
-		exchange_finish(exchange, false);
+		exchange_finish(exchange, OUTBOX_CUT);
 	}
 }
 

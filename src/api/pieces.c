@@ -113,7 +113,7 @@ void pieces_drained(struct pieces *pieces)
 	}
 	buf_consume(body, n);
 	if (last)
-		exchange_finish(pieces->exchange, true);
+		exchange_finish(pieces->exchange, OUTBOX_WHOLE);
 	else
 		exchange_ask_drained(pieces->exchange);
 }

@@ -188,7 +188,7 @@ void record_undelivered(struct request *request)
 		request->error_type = problem_row(exchange->refusal)->error_type;
 		return;
 	}
-	if (exchange->outbox_state == OUTBOX_CUT)
+	if (exchange->outbox_state == OUTBOX_CUT || exchange->outbox_state == OUTBOX_CUT_TOLD)
 		return; /* the backend's: relay.c has said so */
 	request->status = 499;
 	request->error_type = ERROR_TYPE_CLIENT_DISCONNECT;

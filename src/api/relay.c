@@ -182,12 +182,11 @@ static void act(struct relay *relay, struct verdict verdict)
 		return;
 	case FATE_DONE:
 		attempt_ended(relay, verdict.outcome);
-		if (!relay->committed)
-			take_answer(relay, verdict.outcome);
-		else if (verdict.whole)
-			exchange_finish(relay->request->exchange, true);
+		if (relay->committed)
+			exchange_finish(relay->request->exchange,
+					verdict.whole ? OUTBOX_WHOLE : OUTBOX_CUT_TOLD);
 		else
-			exchange_finish_told(relay->request->exchange);
+			take_answer(relay, verdict.outcome);
 		return;
 	case FATE_BROKEN:
 		attempt_cancel(relay);
@@ -372,13 +371,12 @@ void relay_start(struct request *request)
 void relay_break(struct relay *relay, enum problem problem)
 {
 	struct request *request = relay->request;
+	bool is_told;
 
 	request->status = problem_row(problem)->status;
 	request->error_type = problem_row(problem)->error_type;
-	if (relay->phase == RELAY_STREAM && stream_tell(relay, problem))
-		exchange_finish_told(request->exchange);
-	else
-		exchange_finish(request->exchange, false);
+	is_told = relay->phase == RELAY_STREAM && stream_tell(relay, problem);
+	exchange_finish(request->exchange, is_told ? OUTBOX_CUT_TOLD : OUTBOX_CUT);
 }
 
 void relay_settle(struct relay *relay)

@@ -17,7 +17,7 @@ static void cut_off(struct request *request)
 	renderings_leave(request);
 	request->status = row->status;
 	request->error_type = row->error_type;
-	exchange_finish(request->exchange, false);
+	exchange_finish(request->exchange, OUTBOX_CUT);
 	exchange_abort(request->exchange);
 }
 

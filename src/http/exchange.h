@@ -42,8 +42,9 @@ enum reply_state {
 enum outbox_state {
 	OUTBOX_NONE, /* the reply is no stream */
 	OUTBOX_OPEN,
-	OUTBOX_WHOLE, /* no more follows */
-	OUTBOX_CUT,   /* nor does an end that would pass it off as complete */
+	OUTBOX_WHOLE,    /* no more follows */
+	OUTBOX_CUT,      /* nor does an end that would pass it off as complete */
+	OUTBOX_CUT_TOLD, /* the same, and the last of it says so */
 };
 
 struct exchange {
@@ -76,7 +77,6 @@ struct exchange {
 	enum outbox_state outbox_state;
 	bool request_complete, wants_drain, aborted, close_after;
 	bool ends_by_close; /* a stream of unknown length to who understands no chunks */
-	bool tells_its_cut; /* at its end */
 };
 
 /* http_ops' context, of the server the exchange runs on. */
@@ -127,11 +127,8 @@ void exchange_mark(struct exchange *exchange);
 /* Asks for http_ops.drained although the high mark was not reached: for a producer that makes a
  * piece whenever the client can take one. It is called once; it must write, finish or abort. */
 void exchange_ask_drained(struct exchange *exchange);
-/* No more follows. Not `whole`: the outbox is sent, then the connection closed without the end
- * that would pass it off as complete. */
-void exchange_finish(struct exchange *exchange, bool whole);
-/* The same as not `whole`, after what tells the client so: on HTTP/1.0 it is not lost to a reset.
- */
-void exchange_finish_told(struct exchange *exchange);
+/* No more follows; `end` is none of the first two. Not OUTBOX_WHOLE: the outbox is sent, then the
+ * connection closed, on HTTP/1.0 reset unless that would lose what tells it. */
+void exchange_finish(struct exchange *exchange, enum outbox_state end);
 /* Ends it at once without a reply. */
 void exchange_abort(struct exchange *exchange);

@@ -54,11 +54,10 @@ static ssize_t read_outbox(void *context, uint64_t position UNUSED, char *out, s
 	if (n == 0) {
 		if (exchange->outbox_state == OUTBOX_WHOLE)
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		if (exchange->outbox_state == OUTBOX_CUT) {
-			if (!exchange->tells_its_cut)
-				exchange_show_cut(exchange);
+		if (exchange->outbox_state == OUTBOX_CUT)
+			exchange_show_cut(exchange);
+		if (exchange->outbox_state != OUTBOX_OPEN)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
-		}
 		connection_suspend(exchange->connection);
 		return 0;
 	}
@@ -145,18 +144,12 @@ void exchange_ask_drained(struct exchange *exchange)
 	exchange->wants_drain = true;
 }
 
-void exchange_finish(struct exchange *exchange, bool whole)
+void exchange_finish(struct exchange *exchange, enum outbox_state end)
 {
 	ignore_body(exchange);
-	exchange->outbox_state = whole ? OUTBOX_WHOLE : OUTBOX_CUT;
+	exchange->outbox_state = end;
 	exchange->wants_drain = false;
 	connection_wake(exchange->connection);
-}
-
-void exchange_finish_told(struct exchange *exchange)
-{
-	exchange->tells_its_cut = true;
-	exchange_finish(exchange, false);
 }
 
 /* SO_LINGER would reset it only when it is closed, and libmicrohttpd shuts it down before. What is
