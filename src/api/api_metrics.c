@@ -39,7 +39,8 @@ void api_metrics(struct request *request)
 	struct buf body;
 	int r = -ENOMEM;
 
-	renderings_enter(request);
+	if (!renderings_enter(request))
+		return;
 	if (selection_parse(registry, request->query, only))
 		options.only = only;
 	buf_init(&body, RENDERING_MAX_BYTES);
@@ -67,7 +68,8 @@ void api_stats(struct request *request)
 	struct buf body;
 	int r;
 
-	renderings_enter(request);
+	if (!renderings_enter(request))
+		return;
 	statsd_status(request->api->in.statsd, &statsd);
 	inputs.statsd = (struct stats_json_statsd){
 		.enabled = statsd.is_enabled,

@@ -3,6 +3,10 @@
 
 #include "api/api_state.h"
 #include "api/request.h"
+#include "base/clock.h"
+
+/* Whoever takes nothing for so long is slow, and did not only have to wait for its turn. */
+#define SLOW_NS NS_PER_SEC
 
 void renderings_init(struct renderings *renderings)
 {
@@ -21,14 +25,38 @@ static void cut_off(struct request *request)
 	exchange_abort(request->exchange);
 }
 
-void renderings_enter(struct request *request)
+static bool make_room(struct renderings *renderings, uint64_t now)
+{
+	struct request *first;
+
+	if (renderings->n < RENDERINGS_MAX)
+		return true;
+	first = list_entry(renderings->list.next, struct request, rendering);
+	if (now - first->rendering_moved_ns < SLOW_NS)
+		return false;
+	cut_off(first);
+	return true;
+}
+
+static void line_up(struct request *request)
+{
+	list_append(&request->api->renderings.list, &request->rendering);
+	request->rendering_moved_ns = loop_now_ns(request->api->in.loop);
+}
+
+bool renderings_enter(struct request *request)
 {
 	struct renderings *renderings = &request->api->renderings;
 
-	if (renderings->n == RENDERINGS_MAX)
-		cut_off(list_entry(renderings->list.next, struct request, rendering));
-	list_append(&renderings->list, &request->rendering);
+	if (!make_room(renderings, loop_now_ns(request->api->in.loop))) {
+		request_problem(request, PROBLEM_OVERLOADED,
+				"As many clients as may are reading the metrics already.", NULL,
+				NULL);
+		return false;
+	}
+	line_up(request);
 	renderings->n++;
+	return true;
 }
 
 void renderings_move_on(struct request *request)
@@ -36,7 +64,7 @@ void renderings_move_on(struct request *request)
 	if (list_is_empty(&request->rendering))
 		return;
 	list_remove(&request->rendering);
-	list_append(&request->api->renderings.list, &request->rendering);
+	line_up(request);
 }
 
 void renderings_leave(struct request *request)

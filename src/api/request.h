@@ -94,8 +94,9 @@ struct request {
 	struct waiter *waiter;
 	struct control_call *call; /* that it waits for, or NULL */
 	struct relay *relay;
-	struct pieces *pieces; /* a document that is sent piece by piece; NULL */
-	struct list rendering; /* in api->renderings */
+	struct pieces *pieces;       /* a document that is sent piece by piece; NULL */
+	struct list rendering;       /* in api->renderings */
+	uint64_t rendering_moved_ns; /* when its reader last took some of it */
 };
 
 /* Replies with a row of problem.def. `message`, `param`, `context` as in problem_write(). */

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How /metrics is handed over: compressed, selected, head only, and never at others' expense."""
+import os
 import re
+import signal
 import time
 
 import tap
@@ -132,20 +134,61 @@ def test_a_reader_that_stops_delays_nobody():
             added.check("gateway_requests_total", 1, path="/metrics", status="499")
 
 
+def send_while_frozen(daemon, connections, target):
+    """All of them are there before the daemon looks at one."""
+    daemon.kill(signal.SIGSTOP)
+    os.waitid(os.P_PID, daemon.pid, os.WSTOPPED | os.WNOWAIT)
+    for connection in connections:
+        connection.request("GET", target)
+    daemon.kill(signal.SIGCONT)
+
+
+def test_readers_at_once():
+    """Of many that come at the same moment none is slow: who is let in gets all of it."""
+    with large(30, workers=1) as (daemon, _):
+        connections = [daemon.connect() for _ in range(12)]
+        for connection in connections:
+            eq(connection.request("GET", "/livez").read_response().status, 200, "is accepted")
+        with Counting(daemon) as added:
+            send_while_frozen(daemon, connections, "/metrics")
+            answers = [connection.read_response() for connection in connections]
+            eq(sorted(answer.status if answer else None for answer in answers),
+               [200] * 8 + [503] * 4, "eight are served, whole, the others told to come again")
+        for answer in answers:
+            if answer.status == 503:
+                eq((answer.json()["error"]["code"], answer.header("retry-after")),
+                   ("overloaded", "1"), "which is overload")
+        added.check("nexus_client_disconnects_total", 0)
+        for connection in connections:
+            connection.close()
+
+
+def enter(daemon, target):
+    """A reader that stops, once it is let in; and how often it was refused before."""
+    refusals = []
+
+    def is_let_in():
+        connection = stopping_reader(daemon).request("GET", target)
+        status = connection.read_head().status
+        if status == 503:
+            refusals.append(connection)
+            connection.close()
+        return connection if status == 200 else None
+    return wait_until(is_let_in), len(refusals)
+
+
 def test_slow_readers_shut_out_nobody():
     """A worker renders eight at a time; those that take nothing make room for who does."""
     with large(workers=1) as (daemon, _):
         with Counting(daemon) as added:
-            slow = [stopping_reader(daemon) for _ in range(12)]
-            for n, connection in enumerate(slow):
-                connection.request("GET", ("/metrics", "/v1/stats")[n % 2])
-                eq(connection.read_head().status, 200, "a reader that stops")
+            slow = [enter(daemon, ("/metrics", "/v1/stats")[n % 2]) for n in range(12)]
+            ok(all(connection for connection, _ in slow), "each finds room, sooner or later")
+            ok(wait_until(lambda: daemon.get("/metrics").status == 200), "so does who reads")
             for path in ("/metrics", "/v1/stats"):
                 eq([daemon.get(path).status for _ in range(5)], [200] * 5, f"others read {path}")
             eq(daemon.chat("model-7").status, 200, "a request is served, too")
-            for connection in slow:
+            for connection, _ in slow:
                 connection.close()
-        added.check("gateway_requests_total", 5, status="503")
         added.check("gateway_requests_total", 7, status="499")
 
 
