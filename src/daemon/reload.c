@@ -8,6 +8,7 @@
 #include "daemon/opening.h"
 #include "daemon/status.h"
 #include "daemon/succession.h"
+#include "http/census.h"
 #include "route/queue.h"
 
 /* The lists of a fleet that starts up together come in one table, and later ones at most this
@@ -114,16 +115,19 @@ void reload_apply_log_level(const struct daemon *daemon)
 						     : daemon->config->log.level);
 }
 
-/* Beside connections, for everything else that takes a descriptor; each worker takes some. */
-#define FILES_BESIDE     52
-#define FILES_PER_WORKER 6
+/* Beside connections, for everything else that takes a descriptor, and for both reserves, which
+ * worker.c keeps connections to backends away from. A backend has its probe's connection. */
+#define FILES_BESIDE      (20 + 2 * CENSUS_RESERVE)
+#define FILES_PER_WORKER  6
+#define FILES_PER_BACKEND 1
 /* Fewer would serve nobody. */
 #define CONNECTIONS_MIN 8
 
 /* Each connection may need another one to a backend. */
-static uint64_t connections_possible(size_t n_workers)
+static uint64_t connections_possible(size_t n_workers, size_t n_backends)
 {
-	uint64_t beside = FILES_BESIDE + FILES_PER_WORKER * n_workers;
+	uint64_t beside =
+		FILES_BESIDE + FILES_PER_WORKER * n_workers + FILES_PER_BACKEND * n_backends;
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
@@ -137,7 +141,7 @@ void reload_apply_ceilings(struct daemon *daemon, const struct config *before, s
 {
 	const struct config *config = daemon->config;
 	uint64_t wanted = config->limits.max_connections;
-	uint64_t possible = connections_possible(n_workers);
+	uint64_t possible = connections_possible(n_workers, config->n_backends);
 	bool is_said = before && before->limits.max_connections == wanted;
 	struct census_ceilings ceilings = {
 		.connections = wanted < possible ? wanted : possible,

@@ -262,7 +262,7 @@ static int build(struct worker *worker)
 	if (!worker->loop || !(worker->mailbox = mailbox_new(worker->loop)) ||
 	    !(worker->client = client_new(worker->loop)))
 		return -ENOMEM;
-	/* For the reserve and the admin face. */
+	/* For the reserve and the admin face; FILES_BESIDE of reload.c counts them. */
 	client_spare_files(worker->client, 2 * CENSUS_RESERVE);
 	worker->slab = registry_slab_new(worker->in.registry);
 	worker->lag = registry_series(worker->in.registry, METRIC_EVENT_LOOP_LAG, NULL);

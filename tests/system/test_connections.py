@@ -3,6 +3,8 @@
 """How many clients may be connected: the ceiling of all, the reserve beyond it, and the ceiling of
 one address, and what bodies take."""
 import json
+import re
+import resource
 import signal
 
 import harness
@@ -247,13 +249,32 @@ def test_reload():
     fake.stop()
 
 
+def test_the_ceiling_is_served():
+    """As many as the open files allow find a connection to their backend, too, each of them."""
+    fake = FakeBackend("a", [MODEL])
+    with Daemon(backends=[backend(fake)], workers=1, launcher=["prlimit", "--nofile=256:256"],
+                timeouts={"drain": 1}) as daemon:
+        n = int(re.search(r"allows (\d+)", daemon.wait_stderr("allows"))[1])
+        fake.default = {"chunks": 3000, "gap": 0.5}
+        body = json.dumps(harness.chat_body(MODEL, stream=True)).encode()
+        connections = [daemon.connect() for _ in range(n)]
+        statuses = [connection.request("POST", "/v1/chat/completions", None, body)
+                    .read_head().status for connection in connections]
+        eq(statuses, [200] * n, f"{n} streams at once")
+        for connection in connections:
+            connection.close()
+    fake.stop()
+
+
 def test_open_files_run_out():
     """The last ones are for who watches; what a request lacks then is not its backend's doing."""
     fake = FakeBackend("a", [MODEL])
-    with Daemon(backends=[backend(fake)], workers=8, launcher=["prlimit", "--nofile=200:200"],
+    with Daemon(backends=[backend(fake)], workers=8, launcher=["prlimit", "--nofile=300:300"],
                 timeouts={"drain": 1}) as daemon:
-        ok(daemon.wait_stderr("allows 50"), "what workers take is not for connections",
+        ok(daemon.wait_stderr("allows 83"), "what workers take is not for connections",
            daemon.stderr)
+        # By itself it does not let in so many that they could run out.
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (200, 300))
         fake.default = {"chunks": 3000, "gap": 0.5}
         body = json.dumps(harness.chat_body(MODEL, stream=True)).encode()
         connections = [daemon.connect() for _ in range(48)]
@@ -282,8 +303,8 @@ def test_open_files_run_out():
 def test_clamped_to_the_open_files():
     fake = FakeBackend("a", [MODEL])
     with Daemon(backends=[backend(fake)], launcher=["prlimit", "--nofile=164:164"],
-                limits={"max_connections": 51}) as daemon:
-        told = daemon.wait_stderr("max_connections is 51.* allows 50")
+                limits={"max_connections": 34}) as daemon:
+        told = daemon.wait_stderr("max_connections is 34.* allows 33")
         ok(told, "said at the start", daemon.stderr)
         daemon.kill(signal.SIGHUP)
         ok(daemon.wait_stderr("configuration reloaded"), "a reload")

@@ -73,8 +73,9 @@ def check_memory(daemon, before, n, each_bytes, what):
 def test_idle_connections():
     """The last of them have places in the reserve, where only who has not asked yet is held."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    n_all = min(size(10_000, 300), (limit - 64) // 2 + 32)
-    n = min(n_all - 10, (limit - 64) // 2 - 64)
+    ceiling = (limit - 97) // 2  # of two workers and one backend
+    n_all = min(size(10_000, 300), ceiling + 32)
+    n = min(n_all - 10, ceiling - 64)
     n_silent = n_all - n - 1
     with rig(timeouts={"idle": 300, "head": 300}) as (daemon, _):
         before = warm(daemon)
