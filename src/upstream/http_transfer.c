@@ -279,6 +279,42 @@ int http_transfer_prepare(struct http_transfer *t, const struct transfer_request
 	return 0;
 }
 
+static uint64_t phase_ns(CURL *easy, CURLINFO info)
+{
+	curl_off_t usec = 0;
+
+	curl_easy_getinfo(easy, info, &usec);
+	return usec > 0 ? (uint64_t)usec * NS_PER_USEC : 0;
+}
+
+void http_transfer_trace(const struct http_transfer *t, struct transfer_trace *ret_trace)
+{
+	struct transfer_timings timings = {0};
+	curl_off_t sent = 0;
+	long n_connects = 0;
+
+	*ret_trace = (struct transfer_trace){0};
+	if (!t->added)
+		return;
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &n_connects);
+	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	/* libcurl's clock stands while a transfer is silent or paused, and for 7.88 the first byte
+	 * of a large body that was sent is that of an answer. */
+	timings.first_byte = t->answered_ns ? t->answered_ns - t->start_ns : 0;
+	timings.total = clock_monotonic_ns() - t->start_ns;
+	ret_trace->reused = t->resent || (n_connects == 0 && t->requested);
+	if (!ret_trace->reused) {
+		timings.name_lookup = phase_ns(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
+		timings.connect = phase_ns(t->easy, CURLINFO_CONNECT_TIME_T);
+		timings.tls = phase_ns(t->easy, CURLINFO_APPCONNECT_TIME_T);
+	}
+	ret_trace->connected = ret_trace->reused || timings.connect > 0;
+	ret_trace->timings = timings;
+	ret_trace->sent_bytes = (uint64_t)sent;
+	ret_trace->body_sent = t->supply ? t->sent : sent == t->owed_bytes;
+	ret_trace->received_bytes = t->received_bytes;
+}
+
 void http_transfer_clear(struct http_transfer *t)
 {
 	request_headers_clear(&t->request);

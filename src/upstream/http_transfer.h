@@ -68,5 +68,7 @@ struct http_transfer *http_transfer_free(struct http_transfer *t);
 /* Sets it up for one request. -ENOMEM. */
 int http_transfer_prepare(struct http_transfer *t,
 			  const struct transfer_request *request) MUST_CHECK;
+/* What is known of the request under way; nothing before libcurl has it. */
+void http_transfer_trace(const struct http_transfer *t, struct transfer_trace *ret_trace);
 /* Forgets the request, the secrets in it first of all. */
 void http_transfer_clear(struct http_transfer *t);
