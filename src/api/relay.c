@@ -171,7 +171,8 @@ static void act(struct relay *relay, struct verdict verdict)
 	case FATE_FAILED:
 		attempt_cancel(relay);
 		attempt_ended(relay, verdict.outcome);
-		if (relay_can_repeat(relay))
+		/* The memory or the file that one attempt lacks would be lacking for the next. */
+		if (verdict.outcome != OUTCOME_CANCELLED && relay_can_repeat(relay))
 			try_next(relay);
 		else
 			give_up(relay, relay_failure_problem(relay));

@@ -322,7 +322,8 @@ void http_transfer_clear(struct http_transfer *t)
 	t->answered_ns = t->received_bytes = 0;
 	t->failure = OUTCOME_OK;
 	t->failure_text = NULL;
-	t->added = t->requested = t->resent = t->lacks_file = false;
+	t->added = t->requested = t->resent = false;
+	t->lacks_file = t->made_room = false;
 	t->body_begun = t->paused = t->held = t->cancelled = false;
 	t->starved = t->fed = t->sent = false;
 	t->error[0] = '\0';

@@ -50,6 +50,7 @@ struct http_transfer {
 	bool requested;  /* the request was sent, or as good as */
 	bool resent;     /* libcurl was about to send it again */
 	bool lacks_file; /* nexusd has no descriptor for its connection */
+	bool made_room;  /* and has begun it again, others' idle ones being closed for it */
 	bool body_begun;
 	bool paused;    /* the user wants no data */
 	bool held;      /* libcurl holds data back, and must be told to go on */

@@ -11,6 +11,8 @@
 #define CONNECTIONS_MAX 256L
 /* When libcurl had no memory for what it was told, it is told again. */
 #define RETRY_NS (100 * NS_PER_MSEC)
+/* What was idle when files ran out has mostly gone by then. */
+#define SCARCITY_NS (60 * NS_PER_SEC)
 
 /* The result is copied before the handle leaves: its removal frees the message. */
 static void reap(struct multi *multi)
@@ -150,14 +152,40 @@ void multi_done(struct multi *multi)
 	multi_socket_forget_all(multi);
 }
 
+static void set_max_connections(struct multi *multi, size_t n)
+{
+	multi->max_connections = n;
+	curl_multi_setopt(multi->curlm, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)n);
+}
+
+/* At its maximum libcurl closes an idle connection, or lets the handle wait when there is none. It
+ * must never wait: with no more handles than connections one that has none yet finds one idle. */
+bool multi_make_room(struct multi *multi)
+{
+	size_t n = multi_socket_count(multi);
+
+	if (n < multi->n_handles)
+		return false;
+	set_max_connections(multi, n);
+	multi->max_connections_end = loop_now_ns(multi->loop) + SCARCITY_NS;
+	return true;
+}
+
 int multi_add(struct multi *multi, CURL *easy)
 {
-	return curl_multi_add_handle(multi->curlm, easy) == CURLM_OK ? 0 : -ENOMEM;
+	if (multi->max_connections && (multi->n_handles >= multi->max_connections ||
+				       loop_now_ns(multi->loop) >= multi->max_connections_end))
+		set_max_connections(multi, 0);
+	if (curl_multi_add_handle(multi->curlm, easy) != CURLM_OK)
+		return -ENOMEM;
+	multi->n_handles++;
+	return 0;
 }
 
 void multi_remove(struct multi *multi, CURL *easy)
 {
 	(void)curl_multi_remove_handle(multi->curlm, easy);
+	multi->n_handles--;
 }
 
 CURLcode multi_unpause(struct multi *multi, CURL *easy)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <curl/curl.h>
 
@@ -38,6 +39,9 @@ struct multi {
 	struct multi_socket **sockets; /* by fd */
 	size_t n_sockets;
 	size_t spared_files; /* see client_spare_files() */
+	size_t n_handles;
+	size_t max_connections;       /* that libcurl may have, 0: any number */
+	uint64_t max_connections_end; /* when it may have more again */
 };
 
 struct multi_task {
@@ -53,8 +57,12 @@ void multi_done(struct multi *multi);
 
 /* Not inside libcurl, as multi_remove() and multi_unpause(). -ENOMEM. */
 int multi_add(struct multi *multi, CURL *easy) MUST_CHECK;
-/* Closes the handle's connection unless its answer was complete. Safe when it is not in. */
+/* Closes the handle's connection unless its answer was complete. */
 void multi_remove(struct multi *multi, CURL *easy);
+/* No file was left for the connection of a handle, which is still in. From here on, for a while,
+ * the connection that has been idle for the longest is closed before another is opened; false when
+ * none is idle. Not inside libcurl. */
+bool multi_make_room(struct multi *multi) MUST_CHECK;
 /* Delivers what was held while paused, then goes on receiving. */
 CURLcode multi_unpause(struct multi *multi, CURL *easy) MUST_CHECK;
 

@@ -171,6 +171,21 @@ int multi_socket_open(struct multi *multi, const struct curl_sockaddr *address)
 	return fd;
 }
 
+size_t multi_socket_count(struct multi *multi)
+{
+	size_t n = 0;
+
+	for (size_t fd = 0; fd < multi->n_sockets; fd++) {
+		struct multi_socket *s = multi->sockets[fd];
+
+		if (s && !s->wanted && was_closed_unseen(s))
+			forget(multi, (curl_socket_t)fd);
+		else if (s && s->opened)
+			n++;
+	}
+	return n;
+}
+
 int multi_socket_close(void *multi, curl_socket_t fd)
 {
 	forget(multi, fd);

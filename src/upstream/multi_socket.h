@@ -19,3 +19,5 @@ int multi_socket_open(struct multi *multi, const struct curl_sockaddr *address) 
 /* CURLOPT_CLOSESOCKETFUNCTION, with the multi as its data. */
 int multi_socket_close(void *multi, curl_socket_t fd);
 void multi_socket_forget_all(struct multi *multi);
+/* How many that multi_socket_open() made are open. */
+size_t multi_socket_count(struct multi *multi);

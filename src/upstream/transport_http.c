@@ -70,6 +70,25 @@ static void drop(struct http_transfer *t)
 	release(t);
 }
 
+/* Once: what is closed for it may be taken by another thread. */
+static bool begin_with_room(struct http_transfer *t)
+{
+	if (t->made_room || !multi_make_room(&t->client->multi))
+		return false;
+	t->made_room = true;
+	multi_remove(&t->client->multi, t->easy);
+	t->added = t->lacks_file = false;
+	t->error[0] = '\0';
+	multi_task_want(&t->client->multi, &t->task);
+	return true;
+}
+
+static void finish_lacking(struct http_transfer *t)
+{
+	if (!begin_with_room(t))
+		finish(t, OUTCOME_CANCELLED, "no file descriptor is left for the connection");
+}
+
 static void finish_curl(struct http_transfer *t, CURLcode code)
 {
 	enum outcome outcome = curl_outcome(code, t->head.complete);
@@ -77,7 +96,7 @@ static void finish_curl(struct http_transfer *t, CURLcode code)
 	if (t->failure != OUTCOME_OK)
 		finish(t, t->failure, t->failure_text);
 	else if (code == CURLE_COULDNT_CONNECT && t->lacks_file)
-		finish(t, OUTCOME_CANCELLED, "no file descriptor is left for the connection");
+		finish_lacking(t);
 	else if (code != CURLE_OK)
 		finish(t, outcome, t->error[0] ? t->error : curl_easy_strerror(code));
 	else if (!t->head.complete) /* libcurl takes a head that the connection's end cut off */

@@ -266,6 +266,42 @@ def test_the_ceiling_is_served():
     fake.stop()
 
 
+def held_at(fake, connections, model):
+    """As many requests at once, and so as many connections to the backend; their statuses."""
+    body = json.dumps(harness.chat_body(model)).encode()
+    asked = len(fake.log())
+    for connection in connections:
+        connection.request("POST", "/v1/chat/completions", None, body)
+    eq(len(fake.wait_requests(asked + len(connections))) - asked, len(connections),
+       f"all are at {fake.name} at once")
+    fake.gate("hold").release(len(connections))
+    return [connection.read_response().status for connection in connections]
+
+
+def test_idle_connections_make_room():
+    """What a burst at one backend leaves open takes no file from those who turn to another."""
+    a, b = FakeBackend("a", ["a"]), FakeBackend("b", ["b"])
+    with Daemon(backends=[backend(a), backend(b)], workers=1,
+                launcher=["prlimit", "--nofile=600:600"]) as daemon:
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (200, 600))
+        n = 50  # as many more connections are less than 200 files allow, but not twice as many
+        connections = [daemon.connect() for _ in range(n)]
+        a.default = b.default = {"gate_head": "hold"}
+        with Counting(daemon) as added:
+            for fake in (a, b, a, b):
+                eq(held_at(fake, connections, fake.name), [200] * n, f"{n} at {fake.name}")
+        for name in "ab":
+            added.check("nexus_upstream_requests_total", 2 * n, backend=name)
+            added.check("nexus_upstream_requests_total", 2 * n, backend=name, outcome="ok")
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (600, 600))
+        connections += [daemon.connect() for _ in range(100)]
+        eq(held_at(b, connections, "b"), [200] * 150, "nor is one kept waiting ever after")
+        for connection in connections:
+            connection.close()
+    a.stop()
+    b.stop()
+
+
 def test_open_files_run_out():
     """The last ones are for who watches; what a request lacks then is not its backend's doing."""
     fake = FakeBackend("a", [MODEL])
@@ -293,6 +329,7 @@ def test_open_files_run_out():
         eq((daemon.health()["healthy"], ended - {"cancelled"},
             metrics.get("nexus_backend_circuit_state", backend="a", state="closed")),
            (1, set(), 1), "nothing is held against the backend", metrics.text)
+        eq(metrics.sum("nexus_retries_total"), 0, "nor tried again, which would lack it, too")
         for connection in connections:
             connection.close()
         fake.default = {}
