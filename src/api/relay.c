@@ -97,18 +97,13 @@ static void begin_next(struct relay *relay, uint64_t wait_ns)
 		give_up(relay, PROBLEM_OVERLOADED);
 }
 
-static bool body_arrives(const struct exchange *exchange)
-{
-	return exchange->body_mode == BODY_FLOWING && !exchange->request_complete;
-}
-
 /* Chooses a backend and starts on it, at once or after a wait; or gives up. */
 static void try_next(struct relay *relay)
 {
 	uint64_t wait_ns = 0;
 	enum attempts_verdict verdict;
 
-	relay->attempts.body_arrives = body_arrives(relay->request->exchange);
+	relay->attempts.body_arrives = upload_arrives(relay);
 	verdict = attempts_next(&relay->attempts, &relay->next, &wait_ns);
 	record_exclusions(relay->request->api, &relay->attempts);
 	if (verdict == ATTEMPTS_GO)

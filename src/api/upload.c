@@ -81,10 +81,17 @@ void upload_describe(struct relay *relay, const char *model, struct transfer_req
 			(int64_t)strlen(model) - (int64_t)wanted->model_value_bytes;
 }
 
+bool upload_arrives(const struct relay *relay)
+{
+	const struct exchange *exchange = relay->request->exchange;
+
+	return exchange->body_mode == BODY_FLOWING && !exchange->request_complete;
+}
+
 bool upload_is_starved(const struct relay *relay)
 {
 	const struct exchange *exchange = relay->request->exchange;
 
-	return exchange->body_mode == BODY_FLOWING && !exchange->request_complete &&
+	return upload_arrives(relay) &&
 	       relay->upload.at == exchange->dropped_bytes + exchange->body.len;
 }

@@ -22,5 +22,7 @@ struct upload {
 /* Has the transfer fetch the body from its start, `model` in the place of its own; NULL: as it is.
  * `model` is borrowed until the transfer is over. */
 void upload_describe(struct relay *relay, const char *model, struct transfer_request *request);
+/* Is the body one that is handed on while it comes, and more of it is to come? */
+bool upload_arrives(const struct relay *relay);
 /* Was all handed on that has come of a body of which more is to come? */
 bool upload_is_starved(const struct relay *relay);
