@@ -319,7 +319,7 @@ def test_open_files_run_out():
         ok(daemon.wait_stderr("allows 83"), "what workers take is not for connections",
            daemon.stderr)
         # By itself it does not let in so many that they could run out.
-        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (200, 300))
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (180, 300))
         fake.default = {"chunks": 3000, "gap": 0.5}
         body = json.dumps(harness.chat_body(MODEL, stream=True)).encode()
         connections = [daemon.connect() for _ in range(48)]
