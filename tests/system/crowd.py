@@ -125,9 +125,9 @@ def main():
 class Crowd:
     """A crowd in its own process, held when the block begins."""
 
-    def __init__(self, daemon, kind, n):
+    def __init__(self, address, kind, n):
         self._process = subprocess.Popen(
-            [sys.executable, "-B", __file__, daemon.address, kind, str(n)],
+            [sys.executable, "-B", __file__, address, kind, str(n)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):

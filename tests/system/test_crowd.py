@@ -71,25 +71,29 @@ def check_memory(daemon, before, n, each_bytes, what):
 
 
 def test_idle_connections():
-    """The last of them have places in the reserve, where only who has not asked yet is held."""
+    """The last of them have places in the two reserves, where only who has not asked yet is held."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     ceiling = (limit - 97) // 2  # of two workers and one backend
-    n_all = min(size(10_000, 300), ceiling + 32)
+    n_all = min(size(10_000, 300), ceiling + 64)
+    n_admin = max(0, n_all - ceiling - 32)
     n = min(n_all - 10, ceiling - 64)
-    n_silent = n_all - n - 1
+    n_silent = n_all - n_admin - n - 1
     with rig(timeouts={"idle": 300, "head": 300}) as (daemon, _):
         before = warm(daemon)
         kept = daemon.connect()
-        with Crowd(daemon, "idle", n) as crowd:
+        with Crowd(daemon.address, "idle", n) as crowd:
             eq(crowd.held, n, f"{n} connections are kept alive")
             check_memory(daemon, before, n, 40 << 10, "idle connections")
             check_served(daemon, "idle connections")
-            with Crowd(daemon, "silent", n_silent) as silent:
-                eq(silent.held, n_silent, f"{n_silent} more have not asked yet")
+            with Crowd(daemon.address, "silent", n_silent) as silent, \
+                    Crowd(daemon.admin_address, "silent", n_admin) as admins:
+                eq((silent.held, admins.held), (n_silent, n_admin),
+                   f"{n_silent} more have not asked yet, {n_admin} on the admin socket")
                 ok(wait_until(lambda: n_connections(kept) == n_all), f"together {n_all} are held",
                    n_connections(kept))
                 eq(ask(kept).status, 200, "and one of them is answered")
                 eq(silent.go(), {"open": n_silent}, "none of the silent ones was closed")
+                eq(admins.go().get("open", 0), n_admin, "nor of the admins")
             eq(crowd.go(), {"open": n}, "and none of the others")
         kept.close()
 
@@ -100,7 +104,7 @@ def test_streams():
         before = warm(daemon)
         a.reset()
         a.default = {"gate": "all", "chunks": n_chunks}
-        with Counting(daemon) as added, Crowd(daemon, "stream", n) as crowd:
+        with Counting(daemon) as added, Crowd(daemon.address, "stream", n) as crowd:
             eq((crowd.held, len(a.log())), (n, n), f"{n} streams run at once")
             check_memory(daemon, before, n, 40 << 10, "streams")
             a.default = {}
@@ -117,7 +121,7 @@ def test_clients_that_stop_reading():
         before = warm(daemon)
         a.reset()
         a.default = {"fault": "huge_stream", "size": n_bytes}
-        with Crowd(daemon, "stalled", n) as crowd:
+        with Crowd(daemon.address, "stalled", n) as crowd:
             eq((crowd.held, len(a.log())), (n, n), f"{n} clients stop reading")
             stalled = a.log()
             sent = [0]
@@ -137,7 +141,7 @@ def test_slow_clients():
     n = size(1_000, 100)
     with rig(timeouts={"head": size(10, 3), "body": size(10, 3)}) as (daemon, _):
         before = warm(daemon)
-        with Counting(daemon) as added, Crowd(daemon, "slow", n) as crowd:
+        with Counting(daemon) as added, Crowd(daemon.address, "slow", n) as crowd:
             eq(crowd.held, n, f"{n} clients send a byte at a time")
             check_served(daemon, "slow clients")
             check_memory(daemon, before, n, 40 << 10, "slow clients")
