@@ -149,6 +149,12 @@ def metrics():
     return Metrics(get("/metrics").body.decode())
 
 
+def settled():
+    """The metrics once nothing runs but the scrape: an answer is counted when its end was sent."""
+    wait_until(lambda: metrics().sum("gateway_active_requests") == 1)
+    return metrics()
+
+
 def is_ready():
     try:
         return get("/readyz").status == 200

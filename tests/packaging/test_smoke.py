@@ -25,14 +25,14 @@ def test_listens_on_loopback_only():
 
 
 def test_answers():
-    before = service.metrics()
+    before = service.settled()
     answer = service.ask(content="a plain question")
     eq(answer.status, 200, "a completion of the demonstration backend", answer)
     ok("a plain question" in answer.json()["choices"][0]["message"]["content"], "echoes the prompt")
     stream = service.ask_stream(content="a streamed question")
     events = stream.all_data()
     ok(events[-1:] == ["[DONE]"] and not stream.is_cut, "a streamed one ends whole", events[-3:])
-    changed = service.metrics().since(before)
+    changed = service.settled().since(before)
     eq(changed.sum("nexus_requests_total", model="demo", status="200"), 2, "both are counted")
 
 

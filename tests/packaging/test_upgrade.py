@@ -57,7 +57,7 @@ def test_under_load():
     with tempfile.TemporaryDirectory() as folder, service.configured(config(fake)):
         deb, version = higher_version(folder)
         ok(service.has_model("model-a"), "the backend is there")
-        asked = service.metrics().sum("nexus_requests_total", model="model_a", status="200")
+        asked = service.settled().sum("nexus_requests_total", model="model_a", status="200")
         load = Load("model-a", N_LOOPS, N_STREAMS).start()
         old = upgrade(deb, version)
         eq(load.n_streaming(), N_STREAMS, "every stream still runs after the upgrade")
@@ -67,7 +67,7 @@ def test_under_load():
         eq(set(load.outcomes), {"answered"}, "no request was refused or failed", load.outcomes)
         tap.diag(f"{load.outcomes['answered']} requests, {N_STREAMS} streams of {STREAM_SECONDS} s")
         ok(wait_until(lambda: not pathlib.Path(f"/proc/{old}").exists()), "then it ends")
-        counted = service.metrics().sum("nexus_requests_total", model="model_a", status="200")
+        counted = service.settled().sum("nexus_requests_total", model="model_a", status="200")
         eq(counted - asked, n_answered, "each is counted once, over both processes")
         eq(service.prop("NRestarts"), "0", "nothing was restarted")
     fake.stop()
